@@ -88,18 +88,24 @@ async fn watch(
             told = false;
             continue;
         }
-        let Some(mut last) = changes.recv().await else { break };
-        loop {
-            let quiet = if last == Change::Built { SETTLE_BUILT } else { SETTLE };
-            match tokio::time::timeout(quiet, changes.recv()).await {
-                Ok(Some(Change::Built)) => last = Change::Built,
-                Ok(Some(Change::Seen)) => {}
-                Ok(None) | Err(_) => break,
-            }
-        }
-        told = true;
+        let Some(change) = quiet(&mut changes).await else { break };
+        // A build that makes what was there is no news.
+        told = change == Change::Seen;
     }
     drop(watcher);
+}
+
+/// Waits for a change and for the quiet behind it, which is short where the last that is told of is a build that ended. Gives that last
+/// one; absent when none will come.
+async fn quiet(changes: &mut mpsc::UnboundedReceiver<Change>) -> Option<Change> {
+    let mut last = changes.recv().await?;
+    loop {
+        let settle = if last == Change::Built { SETTLE_BUILT } else { SETTLE };
+        match tokio::time::timeout(settle, changes.recv()).await {
+            Ok(Some(next)) => last = next,
+            Ok(None) | Err(_) => return Some(last),
+        }
+    }
 }
 
 /// Watches the folders of `files`: editors and builders replace files rather than write into them.
@@ -185,4 +191,31 @@ fn changed_plugins(before: &wharf_delivery::Document, now: &wharf_delivery::Docu
         changes.extend(gone.map(|plugin| format!("{plugin} (gone)")));
     }
     changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The last of these changes, which came at once, and the milliseconds until there was quiet.
+    async fn until_quiet(came: &[Change]) -> (Option<Change>, u128) {
+        let (changed, mut changes) = mpsc::unbounded_channel();
+        came.iter().for_each(|change| changed.send(*change).unwrap());
+        let began = tokio::time::Instant::now();
+        (quiet(&mut changes).await, began.elapsed().as_millis())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_build_that_ended_is_not_waited_behind_as_a_change_is_that_somebody_else_may_go_on_with() {
+        let (seen, built) = (Change::Seen, Change::Built);
+        for (came, last, ms) in
+            [(&[seen][..], seen, 150), (&[seen, seen, built], built, 10), (&[built, seen], seen, 150)]
+        {
+            let (found, took) = until_quiet(came).await;
+            assert!(found == Some(last) && (ms..ms + 5).contains(&took), "{took}");
+        }
+        let (changed, mut changes) = mpsc::unbounded_channel();
+        drop(changed);
+        assert!(quiet(&mut changes).await.is_none());
+    }
 }

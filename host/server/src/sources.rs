@@ -179,7 +179,11 @@ fn follow(config: &Path, data: &Path, mut before: Sources, built: impl Fn()) {
                 break;
             }
             tries -= i32::from(!due.is_empty());
-            if due.into_iter().filter(|of| build(of)).count() > 0 {
+            let mut is_new = false;
+            for of in due {
+                is_new |= build(of);
+            }
+            if is_new {
                 built();
             }
             before = now;
