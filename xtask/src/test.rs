@@ -68,7 +68,7 @@ pub fn run(args: &Args) -> Result<()> {
         step("guide", "cargo xtask guide", || guide::quick(&binary))?;
         let crash = format!("cargo xtask crash --rounds {CRASH_ROUNDS}");
         step("crash", &crash, || crash::run(&crash::Args::rounds(CRASH_ROUNDS)))?;
-        let histories = format!("cargo xtask sim --histories {HISTORIES}, and --mutate with each but `fan`");
+        let histories = format!("cargo xtask sim --histories {HISTORIES}, and --mutate with each known bug");
         step("sim", &histories, || sim::short(HISTORIES))?;
     }
     println!("all of it: {:.1} s", start.elapsed().as_secs_f64());

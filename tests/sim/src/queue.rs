@@ -1,4 +1,4 @@
-//! Clients of a queue: they receive, end what they have, late or twice, lose it, and empty the queue.
+//! Clients of a queue: they receive, end what they have, late or twice, lose it, lie with what is over, and empty the queue.
 //!
 //! Invariant: what is wished is noted before it is asked: what came of it may be durable though nobody was told.
 
@@ -12,6 +12,7 @@ use wharf_event::{Event, QueueName, TenantName};
 use crate::{
     client::World,
     life::collect,
+    observed::Seen,
     rng::Rng,
     rules::{QUEUE, TENANTS},
     tides::TIDES,
@@ -89,6 +90,9 @@ impl Receiver {
                 let wait = Duration::from_millis(if rng.chance(50) { 0 } else { rng.below(3_000) });
                 let receiving = Receiving { count: rng.between(1, 5) as usize, visibility_ms, wait };
                 let got = receive(world, dispatcher, tenant, receiving).await;
+                if rng.chance(50) {
+                    lie(world, dispatcher, tenant, Wish::of(rng), &got).await;
+                }
                 self.receipts.extend(got.into_iter().map(|receipt| (tenant, receipt)));
             }
             10 if rng.chance(20) => empty(world, dispatcher, tenant).await,
@@ -114,6 +118,7 @@ pub async fn drain(world: &World, dispatcher: &Dispatcher) {
             if receipts.is_empty() {
                 break;
             }
+            lie(world, dispatcher, tenant, Wish::Ack, &receipts).await;
             end(world, dispatcher, tenant, Wish::Ack, receipts).await;
             // Cleaning goes on meanwhile.
             collect(dispatcher, &world.observed);
@@ -145,6 +150,16 @@ async fn receive(world: &World, dispatcher: &Dispatcher, tenant: &str, receiving
         },
     );
     receipts
+}
+
+/// Wishes something for messages that somebody has just received, with what others were given for them before, in any life.
+async fn lie(world: &World, dispatcher: &Dispatcher, tenant: &str, wish: Wish, received: &[Receipt]) {
+    let is_over = |old: &Receipt| received.iter().any(|new| new.delivery == old.delivery && new.lease > old.lease);
+    let given = |seen: &Seen| seen.queues.received.iter().map(|(_, receipt, _)| *receipt).filter(is_over).collect();
+    let stale: Vec<_> = given(&world.observed.seen());
+    if !stale.is_empty() {
+        end(world, dispatcher, tenant, wish, stale).await;
+    }
 }
 
 async fn end(world: &World, dispatcher: &Dispatcher, tenant: &str, wish: Wish, receipts: Vec<Receipt>) {
