@@ -66,7 +66,7 @@ pub struct Figures {
     pub requests: u64,
     /// Records by which events that are owed to very many came further.
     pub fanned: u64,
-    /// Records by which a delivery of a rule's ordering key came to its turn.
+    /// Deliveries of a rule's ordering key that came to their turn when one before them left.
     pub ordered: u64,
     /// Tenants that were deleted to the end.
     pub deleted: u64,

@@ -100,8 +100,8 @@ fn as_text(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
     let mut text = format!(
         "{} histories from seed {} in {:.1} s: {} lives, {} frames, {} events acknowledged, {} duplicates, {} runs of handlers \
          ({} in contention), {} requests of webhooks, {} settles, {} changes of rules, {} carried records, {} tenants deleted in {} records ({} over a restart), {} due times of \
-         schedules, {} messages of queues received, {} calls with batches of them, {} replays to their end with {} events, {} redrives at a rate to theirs, {} records by which one came to very many, {} by which one \
-         of a rule's key came to its turn\n",
+         schedules, {} messages of queues received, {} calls with batches of them, {} replays to their end with {} events, {} redrives at a rate to theirs, {} records by which one came to very many, {} deliveries \
+         of a rule's key that came to their turn when one before them left\n",
         swept.run,
         args.seed,
         began.elapsed().as_secs_f64(),

@@ -49,9 +49,10 @@ mod tenants;
 mod usage;
 mod web;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wharf_delivery::{LinePlace, Record, ReplayPhase};
+use wharf_dispatch::Item;
 use wharf_event::Position;
 
 use self::delivery::{Standing, Turn};
@@ -166,13 +167,28 @@ pub(crate) fn figures(seen: &Seen) -> Figures {
         ),
         requests: seen.runs.iter().filter(|run| run.plugin == rules::HOOK).count() as u64,
         fanned: of(|record| matches!(record, Record::Fanned { .. })),
-        ordered: of(
-            |record| matches!(record, Record::Ordered { to, place: LinePlace::First, .. } if to.queue().is_none()),
-        ),
+        ordered: seen.frames.values().map(|items| followed(items)).sum(),
         replayed: of(|record| matches!(record, Record::Accept { event, .. } if replays::is_marked(event))),
         deleted: tenants::deleted(seen).len() as u64,
         resumed: tenants::deleted(seen).iter().filter(|(from, to)| from < to).count() as u64,
     }
+}
+
+/// How many deliveries of a rule's ordering key came to their turn in a frame because one before them left: not those that were redriven
+/// in it, which may have found nobody before them.
+fn followed(items: &[Item]) -> u64 {
+    let redriven = items.iter().filter_map(|item| match &item.record {
+        Record::Redrive { deliveries, .. } => Some(deliveries),
+        _ => None,
+    });
+    let redriven: BTreeSet<_> = redriven.flatten().collect();
+    let is_next = |item: &&Item| match &item.record {
+        Record::Ordered { to, delivery, place: LinePlace::First, .. } => {
+            to.queue().is_none() && !redriven.contains(delivery)
+        }
+        _ => false,
+    };
+    items.iter().filter(is_next).count() as u64
 }
 
 /// The place of the n-th event (from 1) of a record; 0 is the record itself.
