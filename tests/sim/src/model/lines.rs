@@ -10,7 +10,7 @@ use wharf_event::{AttributeValue, Event};
 
 use super::{
     Wrong,
-    delivery::{Delivery, Standing},
+    delivery::{Delivery, Moment, Turn},
     life_of,
     log::Log,
     settles::joined_ms_max,
@@ -159,11 +159,15 @@ pub(super) fn check(seen: &Seen, world: &World, log: &Log<'_>, wrong: &mut Wrong
         wrong.unless(run.is_within(&holds, |k| life_of(seen, k)), || {
             format!("{id} ran at {frame_ms} in life {life}, and was the first of {line:?} {holds:?}")
         });
-        let before = under_way.insert((*life, line), run);
+        let before = under_way.get(&(*life, line)).copied();
         // What a tenant that is gone began may go on, while one of its name begins.
-        let is_erased = |id| log.deliveries.get(&id).is_some_and(|of| matches!(of.standing(), Standing::Erased));
-        let is_alone = before.is_none_or(|before| before.lets_pass(&run) || is_erased(before.id));
+        let is_gone = |of: InTurn| {
+            let moments = log.deliveries.get(&of.id).map(|delivery| delivery.moments.as_slice()).unwrap_or_default();
+            moments.iter().any(|moment| run.is_behind_erasure(moment, |k| life_of(seen, k)))
+        };
+        let is_alone = before.is_none_or(|before| before.lets_pass(&run) || is_gone(before));
         wrong.unless(is_alone, || format!("{id} ran in life {life} beside {before:?}, and both are of {line:?}"));
+        under_way.insert((*life, line), before.filter(|before| before.outlasts(&run)).unwrap_or(run));
     }
 }
 
@@ -187,6 +191,16 @@ impl InTurn {
     /// Whether another one may begin then: it is of the same delivery, or this one is over.
     fn lets_pass(&self, next: &Self) -> bool {
         self.id == next.id || self.ended.is_some_and(|ended| ended < next.began)
+    }
+
+    /// Whether a later one of the same delivery ends before this one does.
+    fn outlasts(&self, next: &Self) -> bool {
+        self.id == next.id && self.ended.is_none_or(|ended| next.ended.is_some_and(|next| next < ended))
+    }
+
+    /// Whether it began when the delivery to which that happened had gone with its tenant.
+    fn is_behind_erasure(&self, moment: &Moment, life_of: impl Fn(u64) -> usize) -> bool {
+        moment.turn == Turn::Erased && moment.time_ms <= self.frame_ms && life_of(moment.at.k) <= self.life
     }
 }
 
@@ -257,7 +271,18 @@ mod tests {
         let next = |id, began| InTurn { id, began, ..run(1, 500) };
         assert!(run(1, 500).lets_pass(&next(id(2), 9)) && run(1, 500).lets_pass(&next(id(1), 6)));
         assert!(!run(1, 500).lets_pass(&next(id(2), 7)));
-        assert!(!InTurn { ended: None, ..run(1, 500) }.lets_pass(&next(id(2), 9)), "it goes on");
+        let endless = InTurn { ended: None, ..run(1, 500) };
+        assert!(!endless.lets_pass(&next(id(2), 9)), "it goes on");
+        let short = |id| InTurn { id, began: 6, ended: Some(7), ..run(1, 500) };
+        assert!(run(1, 500).outlasts(&short(id(1))) && endless.outlasts(&short(id(1))));
+        assert!(!short(id(1)).outlasts(&run(1, 500)) && !run(1, 500).outlasts(&endless));
+        assert!(!endless.outlasts(&short(id(2))), "it is another one's");
+
+        let turn = |k, time_ms, turn| Moment { at: Position { k, i: 0 }, time_ms, turn };
+        let is_behind = |life, ms, moment| run(life, ms).is_behind_erasure(&moment, life_of);
+        assert_eq!([499, 500].map(|ms| is_behind(1, ms, turn(5, 500, Turn::Erased))), [false, true]);
+        assert_eq!([1, 2].map(|life| is_behind(life, 500, turn(11, 500, Turn::Erased))), [false, true]);
+        assert!(!is_behind(1, 500, turn(5, 500, Turn::Acked(1))));
     }
 
     #[test]

@@ -24,7 +24,7 @@
 //! 15. messages that a plugin consumes end by a call that had them, all with its effects or some without any, one group at a time (`calls`);
 //! 16. what a model answered a handler is in the log before what the handler does with it, a delivery pays once for a question until it is settled, also a
 //!     message in other batches, and then nothing of that is left (`oracle`);
-//! 17. of deliveries to a target with one ordering key one is under way at a time, in the order of the log: the next comes to its turn with the record by
+//! 17. of deliveries to a target with one ordering key one is under way at a time, in the order of the log: the next comes to its turn in the frame in
 //!     which the one before it leaves for good, and no sooner (`lines`, `queue`);
 //! 18. what a plugin did for a request that it answered is there as whole as was told, and what it read was current (`web`).
 
