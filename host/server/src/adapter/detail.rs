@@ -59,7 +59,9 @@ pub(super) fn detail(
     let told = asked_for(query, placed.targets.len());
     let open = open(dispatcher, tenant, position, placed.targets, &told)?;
     let mut page = Page { told: deliveries(&placed, &told), before: query.attempts_before, bytes: 0 };
-    search(asked, archive, position, &mut page, |n, told| reached(dispatcher, tenant, position, n, told, &open))?;
+    search(asked, archive, position, &mut page, |n, told| {
+        Ok(told.is_untried(open.get(&n)) || reached(dispatcher, tenant, position, n, told, &open)?)
+    })?;
     let Page { told: mut deliveries, .. } = page;
     held(&open, &mut deliveries, &dispatcher.load(tenant), dispatcher.now_ms());
     let end = deliveries.keys().next_back().map_or(told.start, |last| usize::from(*last) + 1);
@@ -199,6 +201,13 @@ impl Told {
         Self { view, since_ms: placed.time_ms, attempts: 0, due_ms: placed.time_ms, queue }
     }
 
+    /// Whether it waits without an attempt since it came or was sent again, as the state has it. It may have been received and given back, which
+    /// is none.
+    fn is_untried(&self, row: Option<&DeliveryRow>) -> bool {
+        let is_as_in = |row: &DeliveryRow| (row.since_ms, row.attempts) == (self.since_ms, 0);
+        self.queue.is_none() && self.attempts == 0 && row.is_some_and(is_as_in)
+    }
+
     /// Leaves its oldest attempt out, which had so many bytes.
     fn forget_oldest(&mut self) -> usize {
         let attempts = &mut self.view.attempts;
@@ -248,7 +257,8 @@ pub(super) fn open(
     Ok(open)
 }
 
-/// Whether a delivery is told as far as the state has it.
+/// Whether a delivery is told as far as the state has it. A message that was received, given back, received and given back again within one
+/// millisecond is to the state what it was after the first time: the second is not told then.
 pub(super) fn reached(
     dispatcher: &Dispatcher,
     tenant: &TenantName,
@@ -268,7 +278,8 @@ pub(super) fn reached(
         }
         _ => Ok(open.get(&n).is_some_and(|row| {
             let is_message = row.target.to.queue().is_some();
-            as_in(row) && (!is_message || row.due_ms == told.due_ms)
+            let is_running = told.view.state == DeliveryState::Running;
+            as_in(row) && (!is_message || (row.due_ms, row.leased) == (told.due_ms, is_running))
         })),
     }
 }

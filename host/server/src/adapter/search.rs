@@ -47,6 +47,9 @@ pub(super) struct Asked {
     /// When a look has to end.
     until: Option<Instant>,
     is_late: Cell<bool>,
+    /// How often it was asked.
+    #[cfg(test)]
+    pub(super) frames: Cell<u64>,
 }
 
 /// Says that whoever asked is gone, once it is dropped.
@@ -62,6 +65,8 @@ impl Asked {
     /// # Errors
     /// When nobody waits for the answer any more, the host stops, or it takes longer than a look may.
     pub(super) fn still(&self) -> Result<(), Refusal> {
+        #[cfg(test)]
+        self.frames.update(|frames| frames + 1);
         if self.gone.load(Ordering::Relaxed) || self.stopping.load(Ordering::Relaxed) {
             return Err(stopping());
         }
@@ -142,7 +147,14 @@ impl Searches {
             // The search keeps its place until it has really ended, also when nobody waits for it.
             let _place = place;
             let until = time_max.map(|time| Instant::now() + time);
-            let asked = Asked { gone, stopping, until, is_late: Cell::new(false) };
+            let asked = Asked {
+                gone,
+                stopping,
+                until,
+                is_late: Cell::new(false),
+                #[cfg(test)]
+                frames: Cell::default(),
+            };
             match search(&asked) {
                 Err(_) if asked.is_late.get() => Ok(None),
                 found => found.map(Some),

@@ -1,5 +1,6 @@
 //! Goal: all pages of a trace together tell the tree once, wherever a page ends: between events, between deliveries, or within a delivery of more steps
-//! than a page has. Method: the walk as it is, over the core as it is on a disk in memory, with pages of every size.
+//! than a page has; and the walk reads what came of the event to its end, and no further. Method: the walk as it is, over the core as it is on a disk in
+//! memory, with pages of every size; frames are counted that are read before others that have nothing to do with it.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -9,11 +10,14 @@ use wharf_delivery::{DeliveryId, Details, Failure, LimitsDocument, QueueOp, Rece
 use wharf_dispatch::{Dispatcher, Handler, Options, Receiving, RuleSet, Surroundings};
 use wharf_event::{Code, Digest, EventBuilder, Position, TenantName};
 use wharf_faults::{FaultyDisk, SimHome};
-use wharf_gateway::view::{TraceCursor, TraceView};
+use wharf_gateway::{
+    DeliveriesQuery,
+    view::{DeliveryState, TraceCursor, TraceView},
+};
 use wharf_runtime::{Ending, Invocation, Report};
 
 use super::{TracePage, trace};
-use crate::adapter::search::Searches;
+use crate::adapter::{detail::detail, search::Searches};
 
 /// Attempts that it fails before it publishes something.
 const FAILED: u32 = 6;
@@ -38,8 +42,9 @@ impl Handler for Flaky {
     }
 }
 
-/// A host with an event whose delivery to a plugin has seven steps, that to a queue twenty, and that of what the plugin published nine.
-async fn grown() -> (Dispatcher, TenantName, Position) {
+/// A host with an event whose delivery to a plugin has seven steps, that to a queue twenty, and that of what the plugin published nine, with the
+/// receipt of the last of those.
+async fn grown() -> (Dispatcher, TenantName, Position, Receipt) {
     let home = SimHome { disk: FaultyDisk::default(), segment_sizes: Default::default() };
     let here = tokio::runtime::Handle::current();
     let surroundings = Surroundings::of_this_machine(here.clone());
@@ -76,8 +81,8 @@ async fn grown() -> (Dispatcher, TenantName, Position) {
         let receipt = received(&dispatcher, &tenant, "children", n).await;
         end(&dispatcher, &tenant, "children", QueueOp::Return(vec![receipt])).await;
     }
-    received(&dispatcher, &tenant, "children", 5).await;
-    (dispatcher, tenant, position)
+    let receipt = received(&dispatcher, &tenant, "children", 5).await;
+    (dispatcher, tenant, position, receipt)
 }
 
 /// Receives for so many minutes: by that the state tells one time from another.
@@ -88,6 +93,11 @@ async fn received(dispatcher: &Dispatcher, tenant: &TenantName, queue: &str, min
 
 async fn end(dispatcher: &Dispatcher, tenant: &TenantName, queue: &str, op: QueueOp) {
     assert_eq!(dispatcher.end(tenant, &queue.parse().unwrap(), op).await.unwrap(), [true]);
+    // What comes back within the same millisecond is the same to the state.
+    let now_ms = dispatcher.now_ms();
+    while dispatcher.now_ms() == now_ms {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// What pages tell: the events in their order, and of each delivery how it stands and its steps.
@@ -121,7 +131,7 @@ impl Told {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_pages_together_tell_each_step_once_and_in_order() {
-    let (dispatcher, tenant, root) = grown().await;
+    let (dispatcher, tenant, root, _) = grown().await;
     let searches = Searches::new();
     let page = async |limit, steps, after| {
         let (dispatcher, tenant) = (dispatcher.clone(), tenant.clone());
@@ -148,6 +158,43 @@ async fn all_pages_together_tell_each_step_once_and_in_order() {
         }
         assert_eq!(told, whole, "{limit} events, {steps} steps");
         assert!(steps >= 20 || within > 0, "{limit} events, {steps} steps: some page ends within a delivery");
+    }
+    assert!(dispatcher.stop(Duration::from_secs(60)).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_reads_what_came_of_an_event_to_its_end_and_no_further() {
+    let (dispatcher, tenant, root, receipt) = grown().await;
+    let (searches, child) = (Searches::new(), receipt.delivery.event);
+    // Somebody has it; then it was given back, and waits.
+    for (is_back, state) in [(false, DeliveryState::Running), (true, DeliveryState::Waiting)] {
+        if is_back {
+            end(&dispatcher, &tenant, "children", QueueOp::Return(vec![receipt])).await;
+        }
+        let last_k = dispatcher.archive().last_k();
+        // Nobody listens for these.
+        for n in 0..9 {
+            let other = EventBuilder::new(format!("{is_back} {n}"), "test", "other").build().unwrap();
+            dispatcher.accept(&tenant, &"default".parse().unwrap(), vec![other]).await.unwrap();
+        }
+        let (of, whose) = (dispatcher.clone(), tenant.clone());
+        let (traced, told, read) = searches
+            .run(move |asked| {
+                let page = TracePage { limit: 100, steps: 1_000, after: None };
+                let traced = trace(asked, &of, &whose, root, page)?;
+                let read = asked.frames.take();
+                let query = DeliveriesQuery { limit: 1, ..DeliveriesQuery::default() };
+                let told = detail(asked, &of, &whose, child, query)?;
+                Ok((traced, told, [read, asked.frames.take()]))
+            })
+            .await
+            .unwrap();
+        assert_eq!(Told::default().hear(&traced), 7 + 20 + 9 + usize::from(is_back));
+        assert!(read[0] <= last_k + 1 - root.k, "{read:?} frames from {root} to {last_k}");
+        // An attempt may have come of it if somebody has it, and none if it was given back.
+        let most = if is_back { 0 } else { last_k + 1 - child.k };
+        assert!(read[1] <= most, "{read:?} frames from {child} to {last_k}");
+        assert_eq!((told.deliveries[0].state, told.deliveries[0].attempts.len()), (state, 0));
     }
     assert!(dispatcher.stop(Duration::from_secs(60)).await);
 }
