@@ -46,6 +46,14 @@ fn restart(p: &mut Partition) {
     p.sequencer.resume(&p.tables).unwrap();
 }
 
+/// A message is rejected, and sent again from the dead letters.
+fn is_sent_again(p: &mut Partition, (id, receipt): (DeliveryId, Receipt)) {
+    let request = call(p, vec![ended(receipt, 1, reject())]);
+    consume(p, request).unwrap();
+    let (queue, which) = ("failed".parse().unwrap(), RedriveWhich::Ids(vec![id]));
+    p.ask(Request::Redrive(RedriveRequest { tenant: tenant(), queue, which })).0.unwrap();
+}
+
 fn is_empty(p: &Partition) {
     assert_eq!((p.tables_of(Table::Models), bytes(p)), (0, 0));
     assert_eq!(p.replayed(), p.tables);
@@ -120,10 +128,7 @@ fn a_message_that_is_sent_again_shares_nothing_and_changes_nothing_for_those_tha
     let had = batch(&mut p, &["a", "b"]);
     let of = ids(&had);
     keep(&mut p, &of, 1, "why").unwrap();
-    let request = call(&p, vec![ended(had[1].1, 1, reject())]);
-    consume(&mut p, request).unwrap();
-    let (queue, which) = ("failed".parse().unwrap(), RedriveWhich::Ids(vec![of[1]]));
-    p.ask(Request::Redrive(RedriveRequest { tenant: tenant(), queue, which })).0.unwrap();
+    is_sent_again(&mut p, had[1]);
     assert_eq!((finds(&p, of[0], "why"), finds(&p, of[1], "why")), (true, false));
     let again = receive(&mut p, 1);
     assert_eq!(again[0].0, of[1]);
@@ -166,10 +171,7 @@ fn a_message_that_others_share_with_keeps_what_it_asks_when_it_is_sent_again() {
     let had = batch(&mut p, &["a", "b"]);
     let of = ids(&had);
     keep(&mut p, &of, 1, "why").unwrap();
-    let request = call(&p, vec![ended(had[0].1, 1, reject())]);
-    consume(&mut p, request).unwrap();
-    let (queue, which) = ("failed".parse().unwrap(), RedriveWhich::Ids(vec![of[0]]));
-    p.ask(Request::Redrive(RedriveRequest { tenant: tenant(), queue, which })).0.unwrap();
+    is_sent_again(&mut p, had[0]);
     let again = receive(&mut p, 1);
     assert_eq!(again[0].0, of[0]);
     keep(&mut p, &of[..1], 2, "alone").unwrap();
