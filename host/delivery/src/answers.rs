@@ -35,8 +35,8 @@ pub struct KeepRequest {
     pub delivery: DeliveryId,
     /// The messages of the batch that it was asked for, which share it, the delivery among them. Empty where it was asked for the delivery alone.
     pub batch: Arc<[DeliveryId]>,
-    /// Which call of an attempt, from 1, at most [`ANSWERS_PER_DELIVERY_MAX`]; of a batch, which of the answers that are kept of the delivery: one that
-    /// is there is replaced.
+    /// Which call of an attempt, from 1, at most [`ANSWERS_PER_DELIVERY_MAX`]; of a batch, which of the answers that are kept of the delivery. One that
+    /// is there is replaced, but for a batch only where there is no place behind the last.
     pub call: u32,
     /// What was asked.
     pub request: Digest,
@@ -107,8 +107,8 @@ pub(crate) fn decide<T: Tables>(
     tables: &T,
 ) -> Result<Result<Decision, Refused>, TableError> {
     let KeepRequest { tenant, target, delivery, batch, call, request, answer } = request;
-    let alone = [delivery];
-    let batch: &[DeliveryId] = if batch.is_empty() { &alone } else { &batch };
+    let (alone, is_batch) = ([delivery], !batch.is_empty());
+    let batch: &[DeliveryId] = if is_batch { &batch } else { &alone };
     // Who shares it already is not settled.
     let shares = |message: &&DeliveryId| sequencer.answered.shares(&tenant, **message, delivery);
     let (mut joining, mut waits) = (Vec::new(), batch.iter().any(|message| shares(&message)));
@@ -122,17 +122,12 @@ pub(crate) fn decide<T: Tables>(
     if !waits {
         return Ok(Err(Refused::Gone));
     }
+    let kept = answers_of(tables, &tenant, delivery)?;
+    let call = if is_batch { free_call(&kept, call, &request) } else { call };
     let own = keys::answer(&tenant, delivery, call);
-    let (mut others, mut before, mut is_there) = (0, 0, false);
-    for (key, row) in of(tables, &tenant, delivery)? {
-        let row = ValueRow::decode_of(Table::Models, &row)?;
-        if key == own {
-            before = size(&key, &row);
-            is_there = row.value.split_first_chunk::<DIGEST_BYTES>() == Some((&request.0, &answer));
-        } else {
-            others += size(&key, &row);
-        }
-    }
+    let (others, before) = (kept.iter().map(|kept| kept.bytes).sum::<u64>(), bytes_as(&kept, call));
+    let others = others - before;
+    let is_there = before > 0 && kept_answer(tables, (&tenant, delivery, call), &request)?.as_ref() == Some(&answer);
     let bytes = (own.len() + DIGEST_BYTES + answer.len()) as u64;
     let of_tenant = sizes::answer_bytes(tables, &tenant)?.saturating_sub(before) + bytes;
     for (bytes, most) in [(others + bytes, ANSWERS_PER_DELIVERY_BYTES_MAX), (of_tenant, ANSWERS_PER_TENANT_BYTES_MAX)] {
@@ -148,6 +143,19 @@ pub(crate) fn decide<T: Tables>(
     let answered = (!is_there).then(|| Record::Model { tenant, step });
     let records = joined.into_iter().chain(answered).collect();
     Ok(Ok(Decision { records, answer: Answer::Noted }))
+}
+
+/// Bytes of what is kept as a call.
+fn bytes_as(kept: &[KeptAt], call: u32) -> u64 {
+    kept.iter().find(|kept| kept.call == call).map_or(0, |kept| kept.bytes)
+}
+
+/// As which call an answer to a batch is kept: two calls that have a message at once, as the lease of one of them ended, count on from the same one, so it
+/// goes behind the last where another answer is in its place. Where there is no place behind, that is the one that it replaces.
+fn free_call(kept: &[KeptAt], call: u32, request: &Digest) -> u32 {
+    let is_taken = kept.iter().any(|kept| kept.call == call && kept.request != *request);
+    let behind = kept.last().map_or(1, |last| last.call + 1);
+    if is_taken && behind <= ANSWERS_PER_DELIVERY_MAX { behind } else { call }
 }
 
 /// Keeps an answer that came with the record at `position`.

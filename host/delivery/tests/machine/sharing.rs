@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 use wharf_delivery::{
     Answer, DeliveryId, Outcome, QueueOp, Receipt, RedriveRequest, RedriveWhich, Refused, Request, ReserveRequest,
-    Sequencer, Table, answers_of, limits::SHARED_PER_MESSAGE_MAX, shared_by,
+    Sequencer, Table, answers_of,
+    limits::{ANSWERS_PER_DELIVERY_MAX, SHARED_PER_MESSAGE_MAX},
+    shared_by,
 };
 
 use crate::{
@@ -179,6 +181,29 @@ fn a_message_that_others_share_with_keeps_what_it_asks_when_it_is_sent_again() {
     good(&mut p, QueueOp::Ack(vec![had[1].1]));
     assert!(finds(&p, of[0], "alone"));
     good(&mut p, QueueOp::Ack(vec![again[0].1]));
+    is_empty(&p);
+}
+
+#[test]
+fn what_two_calls_ask_about_a_message_at_once_is_kept_side_by_side_until_there_is_no_place() {
+    let mut p = Partition::new();
+    let had = batch(&mut p, &["a", "b", "c"]);
+    let of = ids(&had);
+    // Both had found nothing, as the lease of the first ended while its call went on.
+    keep(&mut p, &of[..2], 1, "why").unwrap();
+    keep(&mut p, &[of[0], of[2]], 1, "when").unwrap();
+    keep(&mut p, &of[..2], 2, "who").unwrap();
+    for asked in ["why", "when", "who"] {
+        assert!(finds(&p, of[0], asked), "{asked}");
+    }
+    // What is asked the same is one answer.
+    keep(&mut p, &[of[0], of[2]], 1, "why").unwrap();
+    assert_eq!(answers_of(&p.tables, &tenant(), of[0]).unwrap().len(), 3);
+    keep(&mut p, &of[..2], ANSWERS_PER_DELIVERY_MAX, "last").unwrap();
+    keep(&mut p, &of[..2], 2, "in place of another").unwrap();
+    assert!(finds(&p, of[0], "in place of another") && !finds(&p, of[0], "when") && finds(&p, of[0], "last"));
+    assert_eq!(p.replayed(), p.tables);
+    good(&mut p, QueueOp::Ack(had.iter().map(|(_, receipt)| *receipt).collect()));
     is_empty(&p);
 }
 
