@@ -267,13 +267,17 @@ fn one(
 /// Sends batches until it is over; tells when the bound is met first.
 fn send(url: &str, sender: u64, over: &AtomicBool, full: impl Fn()) -> Result<Flood> {
     let (api, mut sent, filler) = (Api::of(url, FLOOD), Flood::default(), "x".repeat(PAYLOAD_BYTES));
-    let mut n = 0;
+    let mut batch = Vec::new();
     while !over.load(Ordering::Relaxed) {
-        let event = |n: u64| json!({"specversion": "1.0", "id": format!("{sender}-{n}"), "source": "bench", "type": "job", "data": {"x": filler}});
-        let batch = Value::from((n..n + BATCH).map(event).collect::<Vec<_>>()).to_string();
-        match api.try_batch(batch.as_bytes())? {
+        // What was refused is sent again as it was.
+        if batch.is_empty() {
+            let event = |n: u64| json!({"specversion": "1.0", "id": format!("{sender}-{n}"), "source": "bench", "type": "job", "data": {"x": filler}});
+            let events: Vec<_> = (sent.taken..sent.taken + BATCH).map(event).collect();
+            batch = Value::from(events).to_string().into_bytes();
+        }
+        match api.try_batch(&batch)? {
             Sent::Taken => {
-                n += BATCH;
+                batch.clear();
                 sent.taken += BATCH;
             }
             Sent::Refused { status: 429, code, after: true } if code == "quota-backlog" => {
