@@ -7,13 +7,16 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::yield_now,
+};
 use wharf_delivery::{
     AcceptEvent, AcceptRequest, Accepted, Answer, DeadLetterRow, EditRequest, QuotaSpent, Quotas, RedriveRequest,
     RedriveWhich, Redriven, Refused, Request, StatsRow, TableError, keys,
     limits::{ERASED_ROWS_MAX, REDRIVE_PAGE},
 };
-use wharf_event::{BusName, Digest, Event, PluginName, TenantName};
+use wharf_event::{BusName, Digest, Event, PluginName, TenantName, limits::EVENTS_PER_TURN};
 use wharf_runtime::limits::ATTEMPTS_AT_A_TIME;
 use wharf_state::State;
 
@@ -299,7 +302,10 @@ impl Dispatcher {
                 return Err(AcceptError::Suspended(tenant.clone()));
             }
             let (mut matched, mut bytes) = (Vec::with_capacity(events.len()), 0);
-            for event in &events {
+            for (n, event) in events.iter().enumerate() {
+                if n % EVENTS_PER_TURN == EVENTS_PER_TURN - 1 {
+                    yield_now().await;
+                }
                 let targets = rules.targets(tenant, bus, event)?;
                 weigh(&mut bytes, event, &targets)?;
                 matched.push(AcceptEvent { event: event.clone(), targets });

@@ -9,6 +9,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use wharf_delivery::Request;
+
 use crate::{
     clock::Clock,
     partition::{Job, Message, size},
@@ -22,17 +24,21 @@ pub(crate) struct Inbox {
     held: VecDeque<Message>,
     patience: Arc<Patience>,
     clock: Arc<dyn Clock>,
+    /// Small requests went before a large one in the frame that was begun last: the next one is the large one's.
+    stood_back: bool,
+    /// The frame that was begun last has no large request.
+    is_small: bool,
 }
 
 impl Inbox {
     pub(crate) fn new(messages: UnboundedReceiver<Message>, patience: Arc<Patience>, clock: Arc<dyn Clock>) -> Self {
-        Self { messages, held: VecDeque::new(), patience, clock }
+        Self { messages, held: VecDeque::new(), patience, clock, stood_back: false, is_small: false }
     }
 
     /// The next message; the inner one is absent when none came for a while, the outer one when none will.
     pub(crate) async fn next(&mut self) -> Option<Option<Message>> {
         loop {
-            if let Some(held) = self.held.pop_front() {
+            if let Some(held) = self.first() {
                 return Some(Some(held));
             }
             let pause = self.patience.pause(self.clock.monotonic());
@@ -58,9 +64,9 @@ impl Inbox {
         }
     }
 
-    /// Waits for a message and holds it; for ever where some are held.
+    /// Waits for a message and holds it; for ever where some are held that are not to stand back.
     pub(crate) async fn fills(&mut self) {
-        if self.held.is_empty()
+        if self.held.iter().all(is_large)
             && let Some(message) = self.messages.recv().await
         {
             return self.hold(message);
@@ -78,25 +84,59 @@ impl Inbox {
         self.held.is_empty() && self.messages.is_empty()
     }
 
-    /// The next request, if one is there, nothing else comes before it, and the frame has room `left` for it.
-    pub(crate) fn request(&mut self, left: &mut usize) -> Option<Job> {
-        loop {
-            match self.held.pop_front() {
-                Some(Message::Ask(job)) if size(&job.request) <= *left => {
-                    *left -= size(&job.request);
-                    return Some(*job);
-                }
-                // The requests at hand are answered first.
-                Some(other) => {
-                    self.held.push_front(other);
-                    return None;
-                }
-                None => match self.messages.try_recv() {
-                    Ok(message) => self.hold(message),
-                    Err(_) if self.patience.is_empty() => return None,
-                    Err(_) => self.patience.release(&mut self.held, None),
-                },
+    /// The request that begins a frame, if one is there and nothing else comes before it.
+    pub(crate) fn begins(&mut self) -> Option<Job> {
+        self.comes();
+        match self.first() {
+            Some(Message::Ask(job)) => Some(*job),
+            other => {
+                other.into_iter().for_each(|other| self.held.push_front(other));
+                None
             }
+        }
+    }
+
+    /// The next request for the frame that was begun, if one is there, nothing else comes before it, and the frame has room `left` for it.
+    pub(crate) fn joins(&mut self, left: &mut usize) -> Option<Job> {
+        self.comes();
+        if self.held.is_empty() {
+            self.patience.release(&mut self.held, None);
+        }
+        let at = if self.is_small { self.small()? } else { 0 };
+        match self.held.remove(at)? {
+            Message::Ask(job) if size(&job.request) <= *left => {
+                *left -= size(&job.request);
+                Some(*job)
+            }
+            other => {
+                self.held.insert(at, other);
+                None
+            }
+        }
+    }
+
+    /// What is held and comes first: a large request stands back once where there are small ones.
+    fn first(&mut self) -> Option<Message> {
+        let at = match self.held.front()? {
+            large if is_large(large) && !self.stood_back => self.small(),
+            _ => None,
+        };
+        self.stood_back = at.is_some();
+        let first = self.held.remove(at.unwrap_or(0))?;
+        self.is_small = !is_large(&first);
+        Some(first)
+    }
+
+    /// Where the first request is that is not large, if nothing else comes before it.
+    fn small(&self) -> Option<usize> {
+        let at = self.held.iter().position(|message| !is_large(message))?;
+        matches!(self.held.get(at), Some(Message::Ask(_))).then_some(at)
+    }
+
+    /// Holds what is there.
+    fn comes(&mut self) {
+        while let Ok(message) = self.messages.try_recv() {
+            self.hold(message);
         }
     }
 
@@ -115,6 +155,16 @@ impl Inbox {
 
     fn hold(&mut self, message: Message) {
         self.patience.release(&mut self.held, Some(message));
+    }
+}
+
+/// Whether it brings so many events that others would notice the time that they take.
+fn is_large(message: &Message) -> bool {
+    match message {
+        Message::Ask(job) => {
+            matches!(&job.request, Request::Accept(accept) if accept.events.len() >= 16 || size(&job.request) >= 65_536)
+        }
+        _ => false,
     }
 }
 

@@ -210,7 +210,7 @@ impl Writer {
             if self.inbox.is_empty() {
                 return Ok(());
             }
-            let Some(job) = self.inbox.request(&mut { usize::MAX }) else { return Ok(()) };
+            let Some(job) = self.inbox.begins() else { return Ok(()) };
             match self.room_now(&job) {
                 Ok(Some(bytes)) => self.sequence(job, bytes),
                 room => {
@@ -219,7 +219,7 @@ impl Writer {
                 }
             }
         } else if !self.committer.is_full()
-            && let Some(job) = self.inbox.request(&mut self.left)
+            && let Some(job) = self.inbox.joins(&mut self.left)
         {
             self.gather(job)
         } else {
@@ -241,7 +241,7 @@ impl Writer {
         // Borrowed apart: the committer asks for more while it has the state.
         let Self { committer, inbox, askers, left, .. } = self;
         let more = || {
-            let (request, asker) = Asker::of(inbox.request(left)?);
+            let (request, asker) = Asker::of(inbox.joins(left)?);
             askers.push(asker);
             Some(request)
         };

@@ -54,6 +54,14 @@ pub(crate) fn members(bytes: &Bytes) -> Result<Vec<(String, &RawValue)>, EventEr
 /// # Errors
 /// When it is no JSON array, or larger than a batch may be.
 pub fn batch_from_json(bytes: &Bytes) -> Result<Vec<Result<Event, EventError>>, EventError> {
+    Ok(batch_elements(bytes)?.iter().map(Event::from_json).collect())
+}
+
+/// The events of a batch, each still to be read.
+///
+/// # Errors
+/// When it is no JSON array, or larger than a batch may be.
+pub fn batch_elements(bytes: &Bytes) -> Result<Vec<Bytes>, EventError> {
     if bytes.len() > BATCH_BYTES_MAX {
         return Err(EventError::BatchBytes { bytes: bytes.len() });
     }
@@ -62,7 +70,7 @@ pub fn batch_from_json(bytes: &Bytes) -> Result<Vec<Result<Event, EventError>>, 
     if elements.count > BATCH_EVENTS_MAX {
         return Err(EventError::BatchEvents { count: elements.count });
     }
-    Ok(elements.first.into_iter().map(|raw| Event::from_json(&slice(bytes, raw))).collect())
+    Ok(elements.first.into_iter().map(|raw| slice(bytes, raw)).collect())
 }
 
 /// Checks that a payload is JSON; the media type is for the message.

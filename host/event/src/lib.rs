@@ -48,7 +48,7 @@ pub use event::{Data, Event};
 pub use grants::{BucketAccess, EventTypes, GrantBounds, GrantError, Grants};
 pub use http::Mode;
 pub use http_access::{HttpAccess, HttpAccessError, HttpAsked};
-pub use json::batch_from_json;
+pub use json::{batch_elements, batch_from_json};
 pub use marks::{EDITED_ATTRIBUTE, REPLAY_ATTRIBUTE, SCHEMA_ATTRIBUTE, SCHEMA_VIOLATED, is_mark};
 pub use media::is_json;
 pub use names::{

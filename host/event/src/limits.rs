@@ -7,6 +7,9 @@ pub const EVENT_BYTES_MAX: usize = 1024 * 1024;
 /// Events in one batch.
 pub const BATCH_EVENTS_MAX: usize = 1_000;
 
+/// Events of a batch that are read, or matched, before others have their turn on the same thread.
+pub const EVENTS_PER_TURN: usize = 16;
+
 /// A batch as it is sent, in bytes.
 pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 

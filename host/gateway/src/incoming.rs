@@ -5,10 +5,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, header};
 use serde::Deserialize;
-use wharf_event::limits::{BATCH_BYTES_MAX, EVENT_BYTES_MAX};
-use wharf_event::{Code, Event, EventError, Mode, batch_from_json};
+use tokio::task::yield_now;
+use wharf_event::limits::{BATCH_BYTES_MAX, EVENT_BYTES_MAX, EVENTS_PER_TURN};
+use wharf_event::{Code, Event, EventError, Mode, batch_elements};
 
 use crate::bodies::Sent;
 use crate::body::{self, Bound};
@@ -82,7 +84,7 @@ impl Parcel {
         }
         match mode {
             Mode::Structured => Ok(Incoming::One(Event::from_json(&body::read(&headers, body, single).await?)?)),
-            Mode::Batched => Ok(Incoming::Many(batch_from_json(&body::read(&headers, body, batch).await?)?)),
+            Mode::Batched => many(&body::read(&headers, body, batch).await?).await,
             Mode::Binary => {
                 let body = body::read(&headers, body, single).await?;
                 let lines = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
@@ -96,6 +98,17 @@ impl Parcel {
             }
         }
     }
+}
+
+/// Reads the events of a batch, a few in a turn.
+async fn many(bytes: &Bytes) -> Result<Incoming, Failure> {
+    let elements = batch_elements(bytes)?;
+    let mut events = Vec::with_capacity(elements.len());
+    for some in elements.chunks(EVENTS_PER_TURN) {
+        events.extend(some.iter().map(Event::from_json));
+        yield_now().await;
+    }
+    Ok(Incoming::Many(events))
 }
 
 impl PlainQuery {

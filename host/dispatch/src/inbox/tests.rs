@@ -72,14 +72,14 @@ async fn what_a_model_answered_comes_before_what_is_asked_for_behind_it_however_
     site.asks(3);
     assert_eq!(site.inbox.fills_in(Duration::ZERO).await, Some(true));
     let mut taken = Vec::new();
-    while let Some(job) = site.inbox.request(&mut { usize::MAX }) {
+    while let Some(job) = site.inbox.joins(&mut { usize::MAX }) {
         taken.push(Message::Ask(Box::new(job)));
     }
     assert_eq!(told(taken), [None, Some(2), None, Some(3)]);
 
     site.keeps();
     site.asks(4);
-    let first = site.inbox.request(&mut { usize::MAX }).map(|job| Message::Ask(Box::new(job)));
+    let first = site.inbox.joins(&mut { usize::MAX }).map(|job| Message::Ask(Box::new(job)));
     assert_eq!((told(first), site.all()), (vec![None], vec![Some(4)]));
 }
 
@@ -89,8 +89,8 @@ async fn a_frame_that_is_gathered_takes_what_waits_for_company_with_it_and_none_
     site.keeps();
     assert!(site.inbox.is_empty(), "nobody waits for it");
     assert_eq!(site.inbox.fills().now_or_never(), None);
-    assert!(site.inbox.request(&mut { usize::MAX }).is_some());
-    assert!(site.inbox.request(&mut { usize::MAX }).is_none());
+    assert!(site.inbox.joins(&mut { usize::MAX }).is_some());
+    assert!(site.inbox.joins(&mut { usize::MAX }).is_none());
 }
 
 #[tokio::test]
