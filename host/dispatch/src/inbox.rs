@@ -1,6 +1,8 @@
 //! What comes to the partition's thread, in the order in which it is to be looked at.
 //!
-//! Invariant: what waits for company (patience.rs) is put before each message that comes, since that may follow from it.
+//! Invariant: what waits for company (patience.rs) is put before each message that comes, since that may follow from it. A large request stands back once for
+//! the small ones behind it, whoever they are of: they get a frame of their own, and have neither to wait for its events nor for their bytes. The next frame
+//! begins with it, so it waits for one frame at most.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -8,11 +10,11 @@ use tokio::{
     sync::mpsc::UnboundedReceiver,
     time::{sleep, timeout},
 };
-
 use wharf_delivery::Request;
 
 use crate::{
     clock::Clock,
+    limits::{LARGE_BYTES, LARGE_EVENTS},
     partition::{Job, Message, size},
     patience::Patience,
 };
@@ -24,9 +26,9 @@ pub(crate) struct Inbox {
     held: VecDeque<Message>,
     patience: Arc<Patience>,
     clock: Arc<dyn Clock>,
-    /// Small requests went before a large one in the frame that was begun last: the next one is the large one's.
+    /// A large request stood back for the frame that was begun last: the next one is its own.
     stood_back: bool,
-    /// The frame that was begun last has no large request.
+    /// The frame that was begun last takes no large request.
     is_small: bool,
 }
 
@@ -86,7 +88,6 @@ impl Inbox {
 
     /// The request that begins a frame, if one is there and nothing else comes before it.
     pub(crate) fn begins(&mut self) -> Option<Job> {
-        self.comes();
         match self.first() {
             Some(Message::Ask(job)) => Some(*job),
             other => {
@@ -115,8 +116,9 @@ impl Inbox {
         }
     }
 
-    /// What is held and comes first: a large request stands back once where there are small ones.
+    /// What comes first of what is there: a large request stands back once where there are small ones.
     fn first(&mut self) -> Option<Message> {
+        self.comes();
         let at = match self.held.front()? {
             large if is_large(large) && !self.stood_back => self.small(),
             _ => None,
@@ -158,14 +160,12 @@ impl Inbox {
     }
 }
 
-/// Whether it brings so many events that others would notice the time that they take.
+/// Whether it brings so many events that others would notice the time that they take. Nobody knows of them yet, so nothing that comes behind it follows
+/// from it.
 fn is_large(message: &Message) -> bool {
-    match message {
-        Message::Ask(job) => {
-            matches!(&job.request, Request::Accept(accept) if accept.events.len() >= 16 || size(&job.request) >= 65_536)
-        }
-        _ => false,
-    }
+    let Message::Ask(job) = message else { return false };
+    let Request::Accept(accept) = &job.request else { return false };
+    accept.events.len() >= LARGE_EVENTS || size(&job.request) >= LARGE_BYTES
 }
 
 impl Drop for Inbox {

@@ -17,6 +17,12 @@ pub const FRAME_GATHER_BYTES: usize = 4 << 20;
 /// Requests after which a frame is closed.
 pub const FRAME_GATHER_REQUESTS: usize = 4_096;
 
+/// Events of a request from which on it stands back once for smaller ones.
+pub const LARGE_EVENTS: usize = 16;
+
+/// Bytes of events from which on a request does so.
+pub const LARGE_BYTES: usize = 64 << 10;
+
 /// Requests of a frame from which on its sync has a thread of its own: fewer gain less than the way there and back costs.
 pub const SYNC_ASIDE_FROM: usize = 4;
 

@@ -103,8 +103,8 @@ impl Patience {
 pub(crate) mod tests {
     use futures_util::FutureExt as _;
     use tokio::sync::oneshot;
-    use wharf_delivery::{DeliveryId, KeepRequest};
-    use wharf_event::{Digest, Position};
+    use wharf_delivery::{AcceptEvent, AcceptRequest, DeliveryId, KeepRequest, Quotas};
+    use wharf_event::{Digest, Event, Position};
 
     use super::*;
 
@@ -123,6 +123,22 @@ pub(crate) mod tests {
             call: 1,
             request: Digest::of(b"asked"),
             answer: "told".into(),
+        })
+    }
+
+    /// So many events.
+    pub(crate) fn accept(events: usize) -> Request {
+        let event = br#"{"specversion":"1.0","id":"1","source":"s","type":"t"}"#.as_slice().into();
+        let one = AcceptEvent { event: Event::from_json(&event).unwrap(), targets: Vec::new() };
+        Request::Accept(AcceptRequest {
+            tenant: "acme".parse().unwrap(),
+            bus: "default".parse().unwrap(),
+            rules_version: 0,
+            since_k: 0,
+            quotas: Quotas::default(),
+            backlogs: Default::default(),
+            events: vec![one; events],
+            delayed: None,
         })
     }
 

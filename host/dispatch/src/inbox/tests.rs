@@ -7,7 +7,7 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use wharf_delivery::Request;
 
 use super::*;
-use crate::patience::tests::{job, keep, told};
+use crate::patience::tests::{accept, job, keep, told};
 
 /// Milliseconds since all began.
 #[derive(Default)]
@@ -44,6 +44,10 @@ impl Site {
 
     fn asks(&self, number: u64) {
         self.sends(Message::Ask(job(Request::Follow { by_ms: number }, 0)));
+    }
+
+    fn sends_events(&self, events: usize) {
+        self.sends(Message::Ask(job(accept(events), 0)));
     }
 
     fn sends(&self, message: Message) {
@@ -126,6 +130,55 @@ async fn what_waits_when_the_host_stops_comes_before_that_and_goes_with_the_thre
     drop(site.inbox);
     assert!(came.await.is_err(), "nobody would ever answer");
     assert!(site.patience.put(job(keep(), 5)).is_err());
+}
+
+/// What comes for the frame that `begins`, and for those behind it.
+fn frames(site: &mut Site) -> Vec<Vec<Option<u64>>> {
+    let mut frames = Vec::new();
+    while let Some(first) = site.inbox.begins() {
+        let joins = std::iter::from_fn(|| site.inbox.joins(&mut { usize::MAX }));
+        let jobs: Vec<_> = std::iter::once(first).chain(joins).collect();
+        frames.push(told(jobs.into_iter().map(|job| Message::Ask(Box::new(job)))));
+    }
+    frames
+}
+
+#[tokio::test]
+async fn a_large_request_stands_back_once_for_the_small_ones_behind_it() {
+    let mut site = Site::new();
+    site.sends_events(LARGE_EVENTS);
+    site.sends_events(LARGE_EVENTS);
+    site.asks(1);
+    site.sends_events(LARGE_EVENTS - 1);
+    site.asks(2);
+    // Those of a few events are small too, and what is large has company.
+    assert_eq!(frames(&mut site), [vec![Some(1), None, Some(2)], vec![None, None]]);
+    // The next one stands back again, but not the same for those that come when it has its turn.
+    site.sends_events(LARGE_EVENTS);
+    site.asks(3);
+    let first = site.inbox.next().await;
+    assert_eq!(told(first.flatten()), [Some(3)]);
+    site.asks(4);
+    assert_eq!(frames(&mut site), [[None, Some(4)]]);
+    assert_eq!(frames(&mut site), [[]; 0]);
+}
+
+#[tokio::test]
+async fn a_large_request_stands_back_for_nothing_but_requests() {
+    let mut site = Site::new();
+    site.sends_events(LARGE_EVENTS);
+    site.sends(Message::FollowClock);
+    site.asks(1);
+    assert_eq!(frames(&mut site), [[None]]);
+    assert!(matches!(site.inbox.next().await, Some(Some(Message::FollowClock))));
+    // One that stands back does not keep the thread from what comes while the frame before is synced.
+    site.sends_events(LARGE_EVENTS);
+    assert!(site.inbox.begins().is_some_and(|job| matches!(job.request, Request::Follow { by_ms: 1 })));
+    assert!(site.inbox.joins(&mut { usize::MAX }).is_none());
+    site.asks(2);
+    assert_eq!(site.inbox.fills().now_or_never(), Some(()));
+    assert!(site.inbox.joins(&mut { usize::MAX }).is_some());
+    assert!(!site.inbox.is_empty());
 }
 
 #[tokio::test]
