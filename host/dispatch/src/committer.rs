@@ -218,7 +218,6 @@ impl Committer {
         let last_k = self.written.as_ref().filter(|(it, _)| !it.records.is_empty()).map(|(written, _)| written.k);
         FrameDraft {
             k: last_k.unwrap_or(self.log.last_k()) + 1,
-            before_k: self.shared.read().k,
             now_ms,
             bytes: 0,
             records: Vec::new(),
@@ -232,40 +231,47 @@ impl Committer {
         more: &mut impl FnMut() -> Option<Request>,
         draft: &mut FrameDraft,
     ) -> Result<(), TableError> {
-        let shared = Arc::clone(&self.shared);
-        let mut sequenced = shared.write();
-        sequenced.k = draft.k;
         let mut next = Some(first);
         while let Some(request) = next {
             draft.bytes += size(&request);
-            let answer = self.decided(request, draft, &mut sequenced.state)?;
+            let answer = self.decided(request, draft)?;
             draft.committed.answers.push(answer);
             next = if draft.is_full() { None } else { more() };
-        }
-        if draft.records.is_empty() {
-            // Nobody may wait for a frame that may never be written.
-            sequenced.k = draft.before_k;
         }
         Ok(())
     }
 
-    /// Decides and applies one request; the outer error is the state's.
-    fn decided(&mut self, request: Request, draft: &mut FrameDraft, state: &mut State) -> Result<Answered, TableError> {
+    /// Decides and applies one request; the outer error is the state's. Others read the state while it is decided, since only this thread changes it, and
+    /// while the records are encoded.
+    fn decided(&mut self, request: Request, draft: &mut FrameDraft) -> Result<Answered, TableError> {
         if self.refuses(&request) {
             return Ok(Err(Refused::DiskFull.into()));
         }
-        if state.is_full() && is_new(&request) {
-            return Ok(Err(Refused::Overloaded.into()));
-        }
-        let base = Position { k: draft.k, i: record_index(draft.records.len()) };
-        let Decision { records, answer } = match self.sequencer.decide(request, draft.now_ms, base, state)? {
+        let at = |index: usize| Position { k: draft.k, i: record_index(draft.records.len() + index) };
+        let decided = {
+            let sequenced = self.shared.read();
+            if sequenced.state.is_full() && is_new(&request) {
+                return Ok(Err(Refused::Overloaded.into()));
+            }
+            self.sequencer.decide(request, draft.now_ms, at(0), &sequenced.state)?
+        };
+        let Decision { records, answer } = match decided {
             Ok(decision) => decision,
             Err(refused) => return Ok(Err(refused.into())),
         };
+        if records.is_empty() {
+            return Ok(Ok(answer));
+        }
         let mut due = Vec::new();
+        {
+            let mut sequenced = self.shared.write();
+            // Whoever reads it waits for the frame only where there is something of it: it is written then.
+            sequenced.k = draft.k;
+            for (index, record) in records.iter().enumerate() {
+                due.extend(apply(record, at(index), draft.now_ms, History::Whole, &mut sequenced.state)?);
+            }
+        }
         for record in records {
-            let position = Position { k: draft.k, i: record_index(draft.records.len()) };
-            due.extend(apply(&record, position, draft.now_ms, History::Whole, state)?);
             if let Record::Cleaned { below_k } = &record {
                 self.cleaned.push_back((draft.k, *below_k));
             }

@@ -39,8 +39,6 @@ impl ToSync {
 /// What a frame is made of.
 pub(crate) struct FrameDraft {
     pub(crate) k: u64,
-    /// The frame that the state included before.
-    pub(crate) before_k: u64,
     pub(crate) now_ms: u64,
     /// What its requests come to at most.
     pub(crate) bytes: usize,
