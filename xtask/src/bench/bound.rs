@@ -12,6 +12,7 @@
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -79,11 +80,11 @@ pub struct Args {
     /// Events a second for the neighbour.
     #[arg(long, default_value_t = 500, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
-    /// How long a run posts.
-    #[arg(long, default_value_t = 20, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    /// How long a run posts: so long that a p99 is of the time at the bound, which is met within a second.
+    #[arg(long, default_value_t = 40, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
     /// Pairs of runs, without and with the flood.
-    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pairs: u32,
     /// Let the tenant have no bound of its own, to see that it fails.
     #[arg(long = "break")]
@@ -94,6 +95,13 @@ pub struct Args {
     /// How to print the numbers.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
+}
+
+/// What the neighbour's events took, in milliseconds: half of them at most, and all but one in a hundred.
+#[derive(Clone, Copy, Default)]
+struct Took {
+    p50_ms: f64,
+    p99_ms: f64,
 }
 
 /// What came of the flood of one run.
@@ -115,6 +123,9 @@ struct Flood {
 struct Pair {
     p99_off_ms: f64,
     p99_on_ms: f64,
+    /// What the neighbour's events took until the bound was met.
+    filling_p50_ms: f64,
+    filling_p99_ms: f64,
     flood: Flood,
 }
 
@@ -139,13 +150,14 @@ pub fn run(args: &Args) -> Result<()> {
     let (folder, interrupt) = (folder()?, Interrupt::catch()?);
     let mut pairs = Vec::new();
     for n in 1..=args.pairs {
-        let (p99_off_ms, _) = one(&binary, &folder, &guests, args, false, &interrupt)?;
-        let (p99_on_ms, flood) = one(&binary, &folder, &guests, args, true, &interrupt)?;
+        let (p99_off_ms, ..) = one(&binary, &folder, &guests, args, false, &interrupt)?;
+        let (p99_on_ms, filling, flood) = one(&binary, &folder, &guests, args, true, &interrupt)?;
+        let Took { p50_ms: filling_p50_ms, p99_ms: filling_p99_ms } = filling;
         say(&format!(
-            "pair {n} of {}: p99 {p99_off_ms:.2} ms without, {p99_on_ms:.2} ms with; {} taken, {} batches refused",
+            "pair {n} of {}: p99 {p99_off_ms:.2} ms without, {p99_on_ms:.2} ms with, {filling_p99_ms:.2} ms until the bound; {} taken, {} batches refused",
             args.pairs, flood.taken, flood.refused
         ));
-        pairs.push(Pair { p99_off_ms, p99_on_ms, flood });
+        pairs.push(Pair { p99_off_ms, p99_on_ms, filling_p50_ms, filling_p99_ms, flood });
     }
     let ratio = median(pairs.iter().map(|pair| pair.p99_on_ms / pair.p99_off_ms));
     let mut report = Report {
@@ -184,12 +196,15 @@ impl Report {
     }
 
     fn text(&self, machine: &Machine) -> String {
-        let line = |Pair { p99_off_ms, p99_on_ms, flood }: &Pair| {
+        let line = |pair: &Pair| {
+            let Pair { p99_off_ms, p99_on_ms, filling_p99_ms, flood, .. } = pair;
             let Flood { taken, refused, waiting_most, growth_mib, .. } = flood;
-            format!("{p99_off_ms:>10.2}{p99_on_ms:>10.2}{taken:>12}{refused:>12}{waiting_most:>12}{growth_mib:>12}\n")
+            format!(
+                "{p99_off_ms:>10.2}{p99_on_ms:>10.2}{filling_p99_ms:>10.2}{taken:>12}{refused:>12}{waiting_most:>12}{growth_mib:>12}\n"
+            )
         };
         format!(
-            "machine   {}\nsettings  {} deliveries may wait; the neighbour {} events/s for {} s\n\n{:>10}{:>10}{:>12}{:>12}{:>12}{:>12}\n{}\n\
+            "machine   {}\nsettings  {} deliveries may wait; the neighbour {} events/s for {} s\n\n{:>10}{:>10}{:>10}{:>12}{:>12}{:>12}{:>12}\n{}\n\
              p99       {:.2} ms without, {:.2} ms with; {:.2} times (median of the pairs)\n",
             machine.line(),
             self.bound,
@@ -197,6 +212,7 @@ impl Report {
             self.seconds,
             "p99",
             "with",
+            "filling",
             "taken",
             "refused",
             "waiting",
@@ -209,7 +225,7 @@ impl Report {
     }
 }
 
-/// One run on a host of its own: the neighbour's p99, and what came of the flood.
+/// One run on a host of its own: the neighbour's p99, what its events took until the bound was met, and what came of the flood.
 fn one(
     binary: &Path,
     folder: &Path,
@@ -217,19 +233,22 @@ fn one(
     args: &Args,
     floods: bool,
     interrupt: &Interrupt,
-) -> Result<(f64, Flood)> {
+) -> Result<(f64, Took, Flood)> {
     let bound = if args.breaks { String::new() } else { format!("[tenants.{FLOOD}]\nbacklog = {}\n", args.bound) };
     let stage = Stage::lay_out(folder, "bound-", &format!("{bound}{CONFIG}"), guests)?;
     let host = Host::start(binary, &stage, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))?;
     let url = host.ready().url.clone();
-    let (over, full_kib) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (over, full_kib, filling) = (AtomicBool::new(false), AtomicU64::new(0), OnceLock::new());
     let events = u64::from(args.rate) * u64::from(args.seconds);
     let mut flood = thread::scope(|scope| {
-        let (over, full_kib, url, host) = (&over, &full_kib, url.as_str(), &host);
+        let (over, full_kib, filling, url, host) = (&over, &full_kib, &filling, url.as_str(), &host);
         let senders: Vec<_> = (0..if floods { SENDERS } else { 0 })
             .map(|sender| {
                 scope.spawn(move || {
-                    send(url, sender, over, || full_kib.store(host.resident_kib().unwrap_or(0), Ordering::Relaxed))
+                    send(url, sender, over, || {
+                        full_kib.store(host.resident_kib().unwrap_or(0), Ordering::Relaxed);
+                        filling.get_or_init(|| took(url));
+                    })
                 })
             })
             .collect();
@@ -261,7 +280,13 @@ fn one(
     let full = i64::try_from(full_kib.load(Ordering::Relaxed))?;
     flood.growth_mib = if full > 0 { (i64::try_from(host.resident_kib()?)? - full) / 1_024 } else { 0 };
     host.kill()?;
-    Ok((p99, flood))
+    Ok((p99, filling.into_inner().flatten().unwrap_or_default(), flood))
+}
+
+/// What the neighbour's events took so far, if any was settled.
+fn took(url: &str) -> Option<Took> {
+    let stats = Api::new(url).stats().ok()?;
+    Some(Took { p50_ms: stats.p50_ms?, p99_ms: stats.p99_ms? })
 }
 
 /// Sends batches until it is over; tells when the bound is met first.
