@@ -123,11 +123,11 @@ pub(crate) fn decide<T: Tables>(
         return Ok(Err(Refused::Gone));
     }
     let kept = answers_of(tables, &tenant, delivery)?;
-    let call = if is_batch { free_call(&kept, call, &request) } else { call };
+    let is_there = kept_answer(tables, (&tenant, delivery, call), &request)?.as_ref() == Some(&answer);
+    let call = if is_batch && !is_there { free_call(&kept, call) } else { call };
     let own = keys::answer(&tenant, delivery, call);
     let (others, before) = (kept.iter().map(|kept| kept.bytes).sum::<u64>(), bytes_as(&kept, call));
     let others = others - before;
-    let is_there = before > 0 && kept_answer(tables, (&tenant, delivery, call), &request)?.as_ref() == Some(&answer);
     let bytes = (own.len() + DIGEST_BYTES + answer.len()) as u64;
     let of_tenant = sizes::answer_bytes(tables, &tenant)?.saturating_sub(before) + bytes;
     for (bytes, most) in [(others + bytes, ANSWERS_PER_DELIVERY_BYTES_MAX), (of_tenant, ANSWERS_PER_TENANT_BYTES_MAX)] {
@@ -152,10 +152,9 @@ fn bytes_as(kept: &[KeptAt], call: u32) -> u64 {
 
 /// As which call an answer to a batch is kept: two calls that have a message at once, as the lease of one of them ended, count on from the same one, so it
 /// goes behind the last where another answer is in its place. Where there is no place behind, that is the one that it replaces.
-fn free_call(kept: &[KeptAt], call: u32, request: &Digest) -> u32 {
-    let is_taken = kept.iter().any(|kept| kept.call == call && kept.request != *request);
+fn free_call(kept: &[KeptAt], call: u32) -> u32 {
     let behind = kept.last().map_or(1, |last| last.call + 1);
-    if is_taken && behind <= ANSWERS_PER_DELIVERY_MAX { behind } else { call }
+    if bytes_as(kept, call) > 0 && behind <= ANSWERS_PER_DELIVERY_MAX { behind } else { call }
 }
 
 /// Keeps an answer that came with the record at `position`.

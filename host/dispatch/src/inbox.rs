@@ -14,7 +14,7 @@ use wharf_delivery::Request;
 
 use crate::{
     clock::Clock,
-    limits::{LARGE_BYTES, LARGE_EVENTS},
+    limits::{LARGE_BYTES, LARGE_EVENTS, LARGE_PASSED_MAX},
     partition::{Job, Message, size},
     patience::Patience,
 };
@@ -129,9 +129,9 @@ impl Inbox {
         Some(first)
     }
 
-    /// Where the first request is that is not large, if nothing else comes before it.
+    /// Where the first request is that is not large, if nothing else comes before it and few large ones do.
     fn small(&self) -> Option<usize> {
-        let at = self.held.iter().position(|message| !is_large(message))?;
+        let at = self.held.iter().take(LARGE_PASSED_MAX + 1).position(|message| !is_large(message))?;
         matches!(self.held.get(at), Some(Message::Ask(_))).then_some(at)
     }
 

@@ -196,10 +196,18 @@ impl From<Ended> for LlmFailed {
 impl OfDelivery {
     async fn answered(&self, call: LlmCall, question: Question) -> Result<LlmAnswer, LlmFailed> {
         let (tenant, number) = (call.tenant.clone(), call.number);
-        let place = self.place(&call, question)?;
+        let mut place = self.place(&call, question)?;
         // A host that is killed pays again for what the log has not.
         self.kept.all_but(ANSWERS_AHEAD_MAX - 1, place.map(|place| place.call)).await?;
-        if let (Some(kept), Some(place)) = (self.before(&call, &question.digest, place)?, place) {
+        let mut before = self.before(&call, &question.digest, place)?;
+        if let (Asker::Batch(batch), Some(_), None) = (&self.asker, place, &before) {
+            // Another call that had a message at once was there first, so it is kept elsewhere.
+            self.kept.all_but(0, None).await?;
+            batch.looks_again();
+            place = self.place(&call, question)?;
+            before = self.before(&call, &question.digest, place)?;
+        }
+        if let (Some(kept), Some(place)) = (before, place) {
             self.share(tenant, question, (place, &kept)).await?;
             let cached = kept.is_cached();
             let (model, came) = kept.into_parts();

@@ -118,6 +118,11 @@ impl Batch {
         Ok((known.find(request, n), ANSWERS_PER_DELIVERY_BYTES_MAX.saturating_sub(used)))
     }
 
+    /// What the messages share is read again when it is next needed.
+    pub(crate) fn looks_again(&self) {
+        *locked(&self.known) = None;
+    }
+
     /// Where the next answer is kept.
     pub(crate) fn next(&self) -> Option<Place> {
         Some(locked(&self.known).as_mut()?.home.as_mut()?.next())

@@ -196,9 +196,12 @@ fn what_two_calls_ask_about_a_message_at_once_is_kept_side_by_side_until_there_i
     for asked in ["why", "when", "who"] {
         assert!(finds(&p, of[0], asked), "{asked}");
     }
-    // What is asked the same is one answer.
+    // What was found is there once, and what was asked again and answered otherwise is another answer.
     keep(&mut p, &[of[0], of[2]], 1, "why").unwrap();
     assert_eq!(answers_of(&p.tables, &tenant(), of[0]).unwrap().len(), 3);
+    keep_of(&mut p, (target(), of[0]), of.as_slice().into(), (3, "who"), b"somebody else").unwrap();
+    let told: Vec<_> = (1..=5).map(|call| kept(&p, of[0], call, "who")).collect();
+    assert_eq!(told, [None, None, Some("who".into()), Some("somebody else".into()), None]);
     keep(&mut p, &of[..2], ANSWERS_PER_DELIVERY_MAX, "last").unwrap();
     keep(&mut p, &of[..2], 2, "in place of another").unwrap();
     assert!(finds(&p, of[0], "in place of another") && !finds(&p, of[0], "when") && finds(&p, of[0], "last"));
