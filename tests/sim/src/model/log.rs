@@ -363,7 +363,9 @@ impl<'a> Log<'a> {
                 continue;
             }
             let id = DeliveryId { event: event_at, n };
-            let came_behind = self.in_line(tenant, (id, target), event, wrong);
+            // Only what is published is given up: what a replay brings again goes on from where it was.
+            let stays = record_at == event_at || hops(event) <= HOPS_MAX;
+            let came_behind = self.in_line(tenant, (id, target, stays), event, wrong);
             let delivery = Delivery {
                 tenant,
                 rule: target.rule.as_str(),
@@ -383,7 +385,7 @@ impl<'a> Log<'a> {
     fn in_line(
         &mut self,
         tenant: &str,
-        (id, target): (DeliveryId, &TargetRef),
+        (id, target, stays): (DeliveryId, &TargetRef, bool),
         event: &Event,
         wrong: &mut Wrong,
     ) -> bool {
@@ -392,7 +394,7 @@ impl<'a> Log<'a> {
         if let Some(key) = &key {
             self.lines.knows(id, (tenant.to_owned(), target.to.to_string(), key.clone()));
         }
-        let behind = hops(event) <= HOPS_MAX && self.lines.lines_up(id);
+        let behind = stays && self.lines.lines_up(id);
         let said = target.order.as_ref().map(|(key, behind)| (key.as_str(), *behind));
         wrong.unless(said == key.as_ref().map(|key| (key.as_str(), behind)), || {
             format!("{id} comes as {said:?}, and its key is {key:?}, behind others: {behind}")
