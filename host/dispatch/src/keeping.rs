@@ -142,7 +142,8 @@ impl Keeps {
     /// The oldest answer, where it is to be waited for. One that the log did not take stays, so that all who wait are told.
     fn to_wait_for(&self, most: usize, call: Option<u32>) -> Option<Coming> {
         let mut ahead = self.ahead();
-        while ahead.front().is_some_and(|(_, oldest)| matches!(oldest.peek(), Some(Ok(_)))) {
+        // What nobody polled does not know that it came.
+        while ahead.front().is_some_and(|(_, oldest)| matches!(oldest.clone().now_or_never(), Some(Ok(_)))) {
             ahead.pop_front();
         }
         let (_, oldest) = ahead.front()?;
@@ -368,3 +369,6 @@ fn worth_keeping(asked: &Result<LlmAnswer, LlmFailed>) -> Option<Kept> {
     let model = spent.model.as_ref().map_or("", |model| model.as_str());
     if spent.outside { Kept::of(model, came, spent.cached) } else { None }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ pub const WAITING_REQUESTS_KIB: u32 = 64 << 10;
 pub const REQUEST_BYTES_MAX: usize = 11 << 20;
 
 /// Answers of models that an attempt may have before they are known to be durable: with so many, another question waits.
-pub const ANSWERS_AHEAD_MAX: usize = 8;
+pub const ANSWERS_AHEAD_MAX: usize = 16;
 
 /// Bytes of requests after which a frame is closed. With the largest request on top a frame stays below the log's limit.
 pub const FRAME_GATHER_BYTES: usize = 4 << 20;

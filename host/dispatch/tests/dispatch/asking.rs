@@ -33,7 +33,7 @@ use crate::{
 const ASKS: u32 = 50;
 
 /// Questions of one that may be ahead of the log with all answers, which have no room in the log all the same.
-const FEW: u32 = 7;
+const FEW: u32 = 15;
 
 /// Numbers of each answer: all answers together have more bytes than the log has room for without another segment.
 const NUMBERS: usize = 8_000;
@@ -182,15 +182,16 @@ async fn world(disk: Disk, questions: u32) -> World {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn when_the_log_failed_a_plugin_has_eight_more_answers_and_no_ninth() {
+async fn when_the_log_failed_a_plugin_has_sixteen_more_answers_at_most() {
     assert_eq!(world(Disk::IsWell, ASKS).await.had.recv().await, Some(ASKS));
-    assert_eq!(world(Disk::Fails, ASKS).await.had.recv().await, Some(8));
+    let had = world(Disk::Fails, ASKS).await.had.recv().await.unwrap();
+    assert!((1..=16).contains(&had), "{had}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_full_disk_a_plugin_waits_with_its_next_question_until_there_is_room() {
     let mut world = world(Disk::IsFull, ASKS).await;
-    until("it asks as often as it may", || world.asked.load(Ordering::Relaxed) >= 8).await;
+    until("it asks as often as it may", || world.asked.load(Ordering::Relaxed) >= 16).await;
     let waits = tokio::time::timeout(Duration::from_secs(1), world.had.recv()).await;
     let asked = world.asked.load(Ordering::Relaxed);
     assert!(waits.is_err() && asked < ASKS, "{waits:?} {asked}");
