@@ -1,4 +1,4 @@
-//! The way out of the host: webhooks, and what plugins send, go by `wharf-egress`, on the threads that serve I/O.
+//! The way out of the host: webhooks, and what plugins send, go by `wharf-egress`, on threads of their own.
 //!
 //! Invariant: a request reaches what its tenant names of the networks that the operator grants at that moment, and else public addresses only.
 
@@ -34,7 +34,7 @@ use crate::{
     config::EgressConfig,
     filling::{Redacting, place},
     infer::Asks,
-    models::{self, Answers, Asked, AskedOf, Auth, Catalog, Means, ModelMeters, Sends, StepOf, authorize},
+    models::{self, Answers, Asked, AskedOf, Auth, Begun, Catalog, Means, ModelMeters, Sends, StepOf, authorize},
     secret_key::SecretKey,
     sent::{CameOf, Sent, SentMeters, SentTo, UnderWay},
     signing::sign,
@@ -45,7 +45,7 @@ const AGENT: &str = concat!("wharf/", env!("CARGO_PKG_VERSION"));
 
 /// The way out.
 pub struct Outside {
-    io: Handle,
+    outward: Handle,
     ways: RwLock<Arc<Ways>>,
     models: RwLock<Arc<Catalog>>,
     meters: Arc<ModelMeters>,
@@ -83,12 +83,12 @@ impl Ways {
 
 impl Outside {
     /// The way out of this machine.
-    pub fn new(io: Handle, config: EgressConfig, models: Catalog, key: SecretKey) -> Arc<Self> {
+    pub fn new(outward: Handle, config: EgressConfig, models: Catalog, key: SecretKey) -> Arc<Self> {
         let (ways, models) = (RwLock::new(Arc::new(Ways::new(config, None))), RwLock::new(Arc::new(models)));
         let (meters, answers, guard, rests) = (Arc::default(), Arc::default(), Guard::default(), Guard::default());
         let infer = Arc::new(Asks::new());
         Arc::new(Self {
-            io,
+            outward,
             ways,
             models,
             meters,
@@ -162,8 +162,8 @@ impl Port for Outside {
         if let Err(failed) = sign(&mut request, self.key.get()) {
             return async move { Err(failed) }.boxed();
         }
-        // Timers and sockets are those of the I/O threads.
-        let sent = self.io.spawn(async move { ways.send(request).await });
+        // Timers and sockets are those of the threads for what leaves.
+        let sent = self.outward.spawn(async move { ways.send(request).await });
         async move {
             let failed = || NoAnswer { code: Code::Internal, reason: "the host failed while it sent".to_owned() };
             sent.await.unwrap_or_else(|_| Err(failed()))
@@ -173,7 +173,7 @@ impl Port for Outside {
 
     fn call(&self, request: HttpRequest) -> BoxFuture<'static, Result<HttpAnswer, HttpFailed>> {
         let calls = self.calls(Lane::Requests);
-        let called = Abandoned(self.io.spawn(async move { calls.send(request, Auth::Filled).await }));
+        let called = Abandoned(self.outward.spawn(async move { calls.send(request, Auth::Filled).await }));
         async move {
             let mut called = called;
             let failed = || HttpFailed::new(Code::Internal, "the host failed while it sent");
@@ -197,12 +197,18 @@ impl Port for Outside {
         books: Arc<dyn Books>,
     ) -> BoxFuture<'static, Result<LlmAnswer, LlmFailed>> {
         let catalog = self.models();
+        // What the route has needs no other thread.
+        let question = match models::begin((&catalog, &self.answers, &self.meters), call) {
+            Ok(Begun::Asks(question)) => *question,
+            Ok(Begun::Answered(answer)) => return async { Ok(answer) }.boxed(),
+            Err(failed) => return async { Err(failed) }.boxed(),
+        };
         let calls = self.calls(Lane::Models);
         let (meters, answers, rests) = (Arc::clone(&self.meters), Arc::clone(&self.answers), self.rests.clone());
-        let asked = Abandoned(self.io.spawn(async move {
+        let asked = Abandoned(self.outward.spawn(async move {
             let (books, meters, answers) = (books.as_ref(), meters.as_ref(), answers.as_ref());
             let means = Means { catalog: &catalog, sends: &calls, books, meters, answers, rests: &rests };
-            models::ask(means, call, secrets).await
+            models::ask(means, question, secrets).await
         }));
         async move {
             let mut asked = asked;
@@ -228,8 +234,8 @@ impl Port for Outside {
         leaves: Arc<dyn Leaves>,
     ) -> BoxFuture<'static, Result<Inferred, InferFailed>> {
         let (asks, calls) = (Arc::clone(&self.infer), self.calls(Lane::Models));
-        // Timers are those of the I/O threads.
-        let asked = Abandoned(self.io.spawn(async move {
+        // Timers are those of the threads for what leaves.
+        let asked = Abandoned(self.outward.spawn(async move {
             match asks.outside(&call.tenant, &call.model) {
                 Some(there) => asks.ask_outside(there, call, (&calls, leaves.as_ref())).await,
                 None => asks.ask(call, model).await,

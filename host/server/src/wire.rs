@@ -95,6 +95,8 @@ fn processors() -> usize {
 /// The threads of a host: guests never run on those that serve I/O.
 pub struct Threads {
     io: runtime::Runtime,
+    /// Requests that leave, and what they are made of.
+    outward: runtime::Runtime,
     guests: runtime::Runtime,
     /// Guests of tenants that use more than their share.
     behind: runtime::Runtime,
@@ -112,6 +114,12 @@ impl Threads {
             .worker_threads(processors().max(2))
             .enable_all()
             .build()?;
+        // A thread that is woken for a request wakes the next one to look for more: where there are few processors that costs as much as the request.
+        let outward = runtime::Builder::new_multi_thread()
+            .thread_name("wharf-out")
+            .worker_threads((processors() / 2).max(1))
+            .enable_all()
+            .build()?;
         // One more than run at a time: what an attempt does beside its guest waits for no guest.
         let guests = runtime::Builder::new_multi_thread()
             .worker_threads(processors() + 1)
@@ -124,7 +132,7 @@ impl Threads {
             .on_thread_start(|| pace::step_back(pace::BEHIND))
             .enable_time()
             .build()?;
-        Ok(Self { io, guests, behind })
+        Ok(Self { io, outward, guests, behind })
     }
 
     /// Builds a host, runs `with` it to its end, and ends the threads, guests first.
@@ -136,22 +144,23 @@ impl Threads {
         settings: Settings,
         with: impl FnOnce(Host) -> F,
     ) -> Result<bool> {
-        let Self { io, guests, behind } = self;
+        let Self { io, outward, guests, behind } = self;
         let handles = Guests { front: guests.handle().clone(), behind: behind.handle().clone() };
-        let ran = io.block_on(async { with(Host::build(settings, handles).await?).await });
+        let ran = io.block_on(async { with(Host::build(settings, handles, outward.handle().clone()).await?).await });
         guests.shutdown_timeout(THREADS_STOP);
         behind.shutdown_timeout(THREADS_STOP);
+        outward.shutdown_timeout(THREADS_STOP);
         io.shutdown_timeout(THREADS_STOP);
         ran
     }
 }
 
 impl Host {
-    /// Builds it; attempts will run on `guests`.
+    /// Builds it; attempts will run on `guests`, and requests leave by `outward`.
     ///
     /// # Errors
     /// When anything that it needs is not to be had; nothing serves then.
-    pub async fn build(settings: Settings, guests: Guests) -> Result<Self> {
+    pub async fn build(settings: Settings, guests: Guests, outward: runtime::Handle) -> Result<Self> {
         must_be_loopback(settings.listen)?;
         files::as_many_as_may_be();
         let runtime = Arc::new(Runtime::new()?);
@@ -171,7 +180,7 @@ impl Host {
         let options = options(&settings, host.quarantine_after);
         let home = FolderHome::new(folder.dir.try_clone().context("the data folder cannot be used")?);
         let key = SecretKey::find(folder.dir.try_clone().context("the data folder cannot be used")?)?;
-        let outside = Outside::new(runtime::Handle::current(), egress, models, key);
+        let outside = Outside::new(outward, egress, models, key);
         outside.own_models().set(own_models);
         let (surroundings, recorder) = surrounded(&folder, settings.recorded(host.recordings), &outside)?;
         let dispatcher = Dispatcher::open(&home, options, surroundings, guests.clone())

@@ -39,39 +39,66 @@ pub struct Means<'a> {
     pub rests: &'a Guard,
 }
 
-/// Asks by a route.
-pub async fn ask(means: Means<'_>, mut call: LlmCall, sealed: Sealed) -> Result<LlmAnswer, LlmFailed> {
-    let (catalog, began) = (means.catalog, Instant::now());
-    let Some(route) = catalog.route(&call.tenant, &call.route) else {
-        let there = catalog.told(&call.tenant);
-        let why = format!(
-            "tenant `{}` has no route `{}` (`llm.routes` in its table); there are: {there}",
-            call.tenant, call.route
-        );
-        return Err(LlmFailed::of(Code::LlmRouteUnknown, Failed::Denied(why)));
-    };
+/// A question that somebody is to be asked: it went by the guardrails, and the route has no answer to it.
+pub struct Question {
+    call: LlmCall,
+    /// How often something was masked in it.
+    masked: u32,
+    /// By what its answer is found again, where the route keeps answers.
+    key: Option<Digest>,
+    began: Instant,
+}
+
+/// A call that has begun.
+pub enum Begun {
+    /// It is over: the route had the answer.
+    Answered(LlmAnswer),
+    /// It goes on.
+    Asks(Box<Question>),
+}
+
+/// Begins a call by a route. It waits for nothing, so it can be done wherever the call is made.
+///
+/// # Errors
+/// When there is no such route, or the question may not be asked.
+pub fn begin(
+    (catalog, answers, meters): (&Catalog, &Answers, &ModelMeters),
+    mut call: LlmCall,
+) -> Result<Begun, LlmFailed> {
+    let (began, route) = (Instant::now(), route(catalog, &call)?);
     if let Ask::Converse(conversation) = &mut call.ask {
         let most = conversation.max_tokens.map_or(route.max_tokens, |wished| wished.min(route.max_tokens));
         conversation.max_tokens = Some(most);
     }
-    let models = order(&call, route);
-    let first = models.first().copied();
+    let first = order(&call, route).first().copied();
     let masked = match &route.guard {
-        Some(guard) => {
-            guard.ask(&mut call.ask).inspect_err(|_| means.meters.step((&call, first), RouteStep::Blocked))?
-        }
+        Some(guard) => guard.ask(&mut call.ask).inspect_err(|_| meters.step((&call, first), RouteStep::Blocked))?,
         None => 0,
     };
     let key = key((catalog, &call), route, first);
-    let mut looked = Looked::default();
     if let Some(key) = &key {
-        let hit = means.answers.get(&call.tenant, key, began);
-        means.meters.step((&call, first), if hit.is_some() { RouteStep::CacheHit } else { RouteStep::CacheMiss });
+        let hit = answers.get(&call.tenant, key, began);
+        meters.step((&call, first), if hit.is_some() { RouteStep::CacheHit } else { RouteStep::CacheMiss });
         if let Some(found) = hit {
             let spent =
                 LlmSpent { model: found.model, cached: true, masked, took: began.elapsed(), ..LlmSpent::default() };
-            return Ok(LlmAnswer { told: free(found.told), spent });
+            return Ok(Begun::Answered(LlmAnswer { told: free(found.told), spent }));
         }
+    }
+    Ok(Begun::Asks(Box::new(Question { call, masked, key, began })))
+}
+
+/// Asks by a route what was begun.
+///
+/// # Errors
+/// When there is no answer, whatever the reason.
+pub async fn ask(means: Means<'_>, question: Question, sealed: Sealed) -> Result<LlmAnswer, LlmFailed> {
+    let (catalog, Question { call, masked, key, began }) = (means.catalog, question);
+    let route = route(catalog, &call)?;
+    let models = order(&call, route);
+    let first = models.first().copied();
+    let mut looked = Looked::default();
+    if let Some(key) = &key {
         looked = look((means, &sealed), (&call, began), (route, first)).await;
         if let Some((found, spent)) = looked.given() {
             let whose = (&call.tenant, catalog.cache(&call.tenant));
@@ -110,6 +137,17 @@ pub async fn ask(means: Means<'_>, mut call: LlmCall, sealed: Sealed) -> Result<
         }
         Err(Unable { code, why, .. }) => Err(LlmFailed { why, code, spent: Box::new(spent) }),
     }
+}
+
+fn route<'a>(catalog: &'a Catalog, call: &LlmCall) -> Result<&'a RouteConfig, LlmFailed> {
+    catalog.route(&call.tenant, &call.route).ok_or_else(|| {
+        let there = catalog.told(&call.tenant);
+        let why = format!(
+            "tenant `{}` has no route `{}` (`llm.routes` in its table); there are: {there}",
+            call.tenant, call.route
+        );
+        LlmFailed::of(Code::LlmRouteUnknown, Failed::Denied(why))
+    })
 }
 
 /// Tells of a call by the names of OpenTelemetry.

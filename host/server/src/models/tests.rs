@@ -16,7 +16,7 @@ use wharf_egress::{Guard, Takes};
 use wharf_event::Code;
 use wharf_llm::{Ask, Conversation, Failed, Message, Part, Role, Told, Usage};
 
-use super::{Answers, Auth, Catalog, Means, ModelMeters, Sends, ask, scripts::Scripts};
+use super::{Answers, Auth, Begun, Catalog, Means, ModelMeters, Sends, begin, round::Sealed, scripts::Scripts};
 use crate::config;
 
 mod around;
@@ -24,6 +24,14 @@ mod resting;
 mod similar;
 mod streams;
 mod weights;
+
+/// Asks by a route, from the beginning.
+async fn ask(means: Means<'_>, call: LlmCall, sealed: Sealed) -> Result<LlmAnswer, LlmFailed> {
+    match begin((means.catalog, means.answers, means.meters), call)? {
+        Begun::Answered(answer) => Ok(answer),
+        Begun::Asks(question) => super::ask(means, *question, sealed).await,
+    }
+}
 
 const CONFIG: &str = r#"
 [host.prices]
