@@ -13,7 +13,7 @@ use futures_util::{
     FutureExt as _,
     future::{BoxFuture, Shared},
 };
-use tokio::{task::AbortHandle, time::timeout};
+use tokio::{runtime::Handle, task::AbortHandle, time::timeout};
 use wharf_llm::Credentials;
 
 use crate::{
@@ -120,13 +120,18 @@ impl Kept {
             return came.clone();
         }
         let (of, look, kept) = (self.of, look(), self.clone());
+        let here = Handle::current();
+        // It reads files, and whoever holds up a thread by that holds up none that others wait for.
+        let look = tokio::task::spawn_blocking(move || here.block_on(look));
+        let failed = move || NotFound::Failed { of, why: "the host failed while it looked".to_owned() };
         let task = tokio::spawn(async move {
-            let late = |_| Err(NotFound::Late { of, ms: LOOK_WAIT.as_millis() });
-            kept.ended(timeout(LOOK_WAIT, look).await.unwrap_or_else(late))
+            match timeout(LOOK_WAIT, look).await {
+                Ok(looked) => kept.ended(looked.map_err(|_| failed())?),
+                Err(_) => kept.ended(Err(NotFound::Late { of, ms: LOOK_WAIT.as_millis() })),
+            }
         });
         let aborts = task.abort_handle();
-        let failed = move |_| Err(NotFound::Failed { of, why: "the host failed while it looked".to_owned() });
-        let came = async move { task.await.unwrap_or_else(failed) }.boxed().shared();
+        let came = async move { task.await.unwrap_or_else(|_| Err(failed())) }.boxed().shared();
         state.looking = Some((came.clone(), aborts));
         came
     }

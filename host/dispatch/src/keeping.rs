@@ -142,8 +142,7 @@ impl Keeps {
     /// The oldest answer, where it is to be waited for. One that the log did not take stays, so that all who wait are told.
     fn to_wait_for(&self, most: usize, call: Option<u32>) -> Option<Coming> {
         let mut ahead = self.ahead();
-        // What nobody polled does not know that it came.
-        while ahead.front().is_some_and(|(_, oldest)| matches!(oldest.clone().now_or_never(), Some(Ok(_)))) {
+        while ahead.front().is_some_and(|(_, oldest)| matches!(came_so_far(oldest), Some(Ok(_)))) {
             ahead.pop_front();
         }
         let (_, oldest) = ahead.front()?;
@@ -154,6 +153,12 @@ impl Keeps {
     fn ahead(&self) -> MutexGuard<'_, VecDeque<(u32, Coming)>> {
         self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What came of an answer's way, if anything did. Where nobody waits for it, nobody looked yet; who waits for it looks when it comes, and would not be
+/// told if somebody else looked meanwhile.
+fn came_so_far(coming: &Coming) -> Option<Result<LlmKeeping, Ended>> {
+    if coming.strong_count() == Some(1) { coming.clone().now_or_never() } else { coming.peek().copied() }
 }
 
 impl LlmOut for OfDelivery {

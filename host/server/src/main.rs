@@ -6,6 +6,7 @@
 mod adapter;
 mod author;
 mod behind;
+mod beside;
 mod building;
 mod cli;
 mod client;

@@ -5,6 +5,7 @@
 use std::{
     collections::BTreeMap,
     net::IpAddr,
+    ops::ControlFlow,
     pin::Pin,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
@@ -31,10 +32,11 @@ use wharf_llm::Failed;
 use wharf_vault::{Key, SealError, Sealer as _, Value};
 
 use crate::{
+    beside::beside,
     config::EgressConfig,
     filling::{Redacting, place},
     infer::Asks,
-    models::{self, Answers, Asked, AskedOf, Auth, Begun, Catalog, Means, ModelMeters, Sends, StepOf, authorize},
+    models::{self, Answers, Asked, AskedOf, Auth, Catalog, Means, ModelMeters, Sends, StepOf, authorize},
     secret_key::SecretKey,
     sent::{CameOf, Sent, SentMeters, SentTo, UnderWay},
     signing::sign,
@@ -198,9 +200,9 @@ impl Port for Outside {
     ) -> BoxFuture<'static, Result<LlmAnswer, LlmFailed>> {
         let catalog = self.models();
         // What the route has needs no other thread.
-        let question = match models::begin((&catalog, &self.answers, &self.meters), call) {
-            Ok(Begun::Asks(question)) => *question,
-            Ok(Begun::Answered(answer)) => return async { Ok(answer) }.boxed(),
+        let begun = match models::begin((&catalog, &self.answers, &self.meters), call) {
+            Ok(ControlFlow::Continue(begun)) => begun,
+            Ok(ControlFlow::Break(answer)) => return async { Ok(answer) }.boxed(),
             Err(failed) => return async { Err(failed) }.boxed(),
         };
         let calls = self.calls(Lane::Models);
@@ -208,7 +210,7 @@ impl Port for Outside {
         let asked = Abandoned(self.outward.spawn(async move {
             let (books, meters, answers) = (books.as_ref(), meters.as_ref(), answers.as_ref());
             let means = Means { catalog: &catalog, sends: &calls, books, meters, answers, rests: &rests };
-            models::ask(means, question, secrets).await
+            models::ask(means, begun, secrets).await
         }));
         async move {
             let mut asked = asked;
@@ -294,7 +296,7 @@ impl Sends for Calls {
             authorized.answered(answer.status, &answer.headers, finder);
             let filled = authorized.filled;
             filled.redact_fields(&mut answer.headers);
-            answer.body = filled.redact(answer.body);
+            answer.body = beside(answer.body.len(), || filled.redact(answer.body));
             Ok(answer)
         }
         .boxed()
@@ -319,7 +321,7 @@ impl Sends for Calls {
             }
             authorized.answered(answer.status, &answer.headers, finder);
             filled.redact_fields(&mut answer.headers);
-            answer.body = filled.redact(answer.body);
+            answer.body = beside(answer.body.len(), || filled.redact(answer.body));
             Ok(answer)
         }
         .boxed()

@@ -87,6 +87,10 @@ pub struct Host {
     settings: Settings,
 }
 
+/// Polls of tasks after which a thread for I/O that is never idle looks for what came: a poll may take the time that reading a large request's next events
+/// takes, and who sends little would wait for as many of those.
+const EVENT_INTERVAL: u32 = 4;
+
 /// Guests that run at a time.
 fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -112,12 +116,14 @@ impl Threads {
         let io = runtime::Builder::new_multi_thread()
             .thread_name("wharf-io")
             .worker_threads(processors().max(2))
+            .event_interval(EVENT_INTERVAL)
             .enable_all()
             .build()?;
         // A thread that is woken for a request wakes the next one to look for more: where there are few processors that costs as much as the request.
         let outward = runtime::Builder::new_multi_thread()
             .thread_name("wharf-out")
             .worker_threads((processors() / 2).max(1))
+            .event_interval(EVENT_INTERVAL)
             .enable_all()
             .build()?;
         // One more than run at a time: what an attempt does beside its guest waits for no guest.

@@ -1,5 +1,5 @@
-//! Goal: what a call with messages of a queue was answered is found when it runs again, also where the answer of another call that had a message at once
-//! stands in its place. Method: two calls that are both asked before either answer is kept, and that both run again.
+//! Goal: no answer is waited for that the log has; and what a call with messages of a queue was answered is found when it runs again, also where the answer of another call that had a message at once
+//! stands in its place. Method: answers whose ways to the log have ended and that nobody looked at; two calls that are both asked before either answer is kept, and that both run again.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -10,7 +10,12 @@ use std::{
 use cap_std::{ambient_authority, fs::Dir};
 use futures_util::future::join;
 use serde_json::json;
-use tokio::{runtime::Handle, sync::Barrier};
+use tokio::{
+    runtime::Handle,
+    sync::{Barrier, oneshot},
+    task::yield_now,
+    time::timeout,
+};
 use wharf_capability::{HttpAnswer, Pieces};
 use wharf_delivery::{RetryPolicy, answers_of};
 use wharf_event::{EventBuilder, SecretName};
@@ -47,7 +52,7 @@ impl Outgoing for Model {
         async move {
             let before = asked.fetch_add(1, Ordering::Relaxed);
             if before < 2 {
-                both.wait().await;
+                timeout(Duration::from_secs(60), both.wait()).await.unwrap();
             }
             let told = Told::Vectors(Vectors { vectors: vec![vec![before.into()]], usage: Usage::default() });
             Ok(LlmAnswer { told, spent: LlmSpent { tries: 1, outside: true, ..LlmSpent::default() } })
@@ -115,4 +120,34 @@ async fn a_call_whose_answer_was_kept_behind_that_of_another_finds_it_when_it_ru
     assert_eq!(model.asked.load(Ordering::Relaxed), 2);
     let kept = host.read(|state| answers_of(state, &"acme".parse().unwrap(), messages[0])).await.unwrap().unwrap();
     assert_eq!(kept.len(), 2, "both are of one message, so the later one is not where its call put it");
+}
+
+/// An answer on its way to the log, and who says that it is there.
+fn on_its_way() -> (oneshot::Sender<()>, Coming) {
+    let (there, came) = oneshot::channel();
+    (there, async move { came.await.map(|()| LlmKeeping::Kept).map_err(|_| Ended) }.boxed().shared())
+}
+
+#[tokio::test]
+async fn an_answer_that_the_log_has_is_not_waited_for_and_who_waits_for_another_is_told_when_it_comes() {
+    let keeps = Arc::new(Keeps::default());
+    let (there, coming): (Vec<_>, Vec<_>) = (0..4).map(|_| on_its_way()).unzip();
+    (1..).zip(coming).for_each(|(call, coming)| keeps.goes_ahead(call, coming));
+    assert!(keeps.to_wait_for(3, None).is_some(), "four are on their way");
+    let [first, second, third, _fourth] = <[_; 4]>::try_from(there).unwrap();
+    first.send(()).unwrap();
+    assert!(keeps.to_wait_for(3, None).is_none() && keeps.ahead().len() == 3);
+    // It is waited for by another, whose waker is the one that is told.
+    let waits = tokio::spawn({
+        let keeps = Arc::clone(&keeps);
+        async move { keeps.all_but(2, None).await }
+    });
+    while keeps.ahead().front().unwrap().1.strong_count() == Some(1) {
+        yield_now().await;
+    }
+    assert!(keeps.to_wait_for(2, None).is_some());
+    second.send(()).unwrap();
+    assert!(timeout(Duration::from_secs(60), waits).await.unwrap().unwrap().is_ok());
+    drop(third);
+    assert!(keeps.all_but(2, None).await.is_err(), "the log takes nothing any more");
 }

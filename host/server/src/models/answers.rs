@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
@@ -51,7 +51,7 @@ struct Shelf {
 /// An answer that may be given again.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Found {
-    pub(super) told: Told,
+    pub(super) told: Arc<Told>,
     /// Which model gave it.
     pub(super) model: Option<ModelName>,
     pub(super) until: Instant,
@@ -225,7 +225,7 @@ mod tests {
         }
 
         fn put_near(&self, s: u64, tenant: &str, room: CacheConfig, (n, near): (u64, Option<Near>)) {
-            let found = Found { told: Told::Count(n), model: None, until: self.at(s + 10) };
+            let found = Found { told: Arc::new(Told::Count(n)), model: None, until: self.at(s + 10) };
             self.0.put((&tenant.parse().unwrap(), room), (key(n), near), found, self.at(s));
         }
 
@@ -238,7 +238,7 @@ mod tests {
 
         fn has(&self, s: u64, tenant: &str, n: u64) -> bool {
             let got = self.0.get(&tenant.parse().unwrap(), &key(n), self.at(s));
-            assert!(got.as_ref().is_none_or(|found| found.told == Told::Count(n)));
+            assert!(got.as_ref().is_none_or(|found| *found.told == Told::Count(n)));
             got.is_some()
         }
 
@@ -255,7 +255,7 @@ mod tests {
             assert_eq!(shelf.map_or(0, |shelf| shelf.frames.values().map(VecDeque::len).sum::<usize>()), near);
             assert!(shelf.is_none_or(|shelf| shelf.frames.values().all(|keys| !keys.is_empty())));
             assert_eq!(shelf.map_or(0, |shelf| shelf.order.len()), held.len());
-            let number = |held: &&Held| if let Told::Count(n) = held.found.told { n } else { 0 };
+            let number = |held: &&Held| if let Told::Count(n) = *held.found.told { n } else { 0 };
             let mut numbers: Vec<_> = held.iter().map(number).collect();
             numbers.sort_unstable();
             numbers

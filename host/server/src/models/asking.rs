@@ -3,7 +3,11 @@
 //! Invariant: what goes to a model went by the guardrails, and so did what comes back from one, from the cache too: it holds what was looked at. Whoever
 //! gets an answer of the cache asks nobody and pays nothing. All calls of models end in the time that the plugin's call has.
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::ControlFlow,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::mpsc::Sender;
 use wharf_dispatch::{Books, LlmAnswer, LlmCall, LlmFailed, LlmFit, LlmSpent};
@@ -20,7 +24,7 @@ use super::{
     round::{Patience, Round, Sealed, Sends, Unable},
     similar::{Looked, look},
 };
-use crate::config::RouteConfig;
+use crate::{beside::beside, config::RouteConfig};
 
 /// What models are asked by.
 #[derive(Clone, Copy)]
@@ -39,7 +43,18 @@ pub struct Means<'a> {
     pub rests: &'a Guard,
 }
 
-/// A question that somebody is to be asked: it went by the guardrails, and the route has no answer to it.
+/// What a route has of answers, and where it is counted what it does.
+pub type Has<'a> = (&'a Catalog, &'a Answers, &'a ModelMeters);
+
+/// A call that goes on.
+pub enum Begun {
+    /// The route has no answer to its question.
+    Asks(Box<Question>),
+    /// It has guardrails, by which the question has yet to go.
+    Guarded(Box<LlmCall>),
+}
+
+/// A question that somebody is to be asked, as it may be.
 pub struct Question {
     call: LlmCall,
     /// How often something was masked in it.
@@ -49,22 +64,26 @@ pub struct Question {
     began: Instant,
 }
 
-/// A call that has begun.
-pub enum Begun {
-    /// It is over: the route had the answer.
-    Answered(LlmAnswer),
-    /// It goes on.
-    Asks(Box<Question>),
-}
-
-/// Begins a call by a route. It waits for nothing, so it can be done wherever the call is made.
+/// Begins a call by a route: gives the answer at once that the route has, where no guardrails are before it. That takes moments and waits for nothing,
+/// so it is done wherever the call is made.
 ///
 /// # Errors
-/// When there is no such route, or the question may not be asked.
-pub fn begin(
-    (catalog, answers, meters): (&Catalog, &Answers, &ModelMeters),
+/// When there is no such route.
+pub fn begin(of: Has<'_>, call: LlmCall) -> Result<ControlFlow<LlmAnswer, Begun>, LlmFailed> {
+    if route(of.0, &call)?.guard.is_some() {
+        return Ok(ControlFlow::Continue(Begun::Guarded(Box::new(call))));
+    }
+    Ok(match question(of, call)? {
+        ControlFlow::Continue(question) => ControlFlow::Continue(Begun::Asks(Box::new(question))),
+        ControlFlow::Break(answer) => ControlFlow::Break(answer),
+    })
+}
+
+/// The question of a call as it may be asked, or the answer that the route has.
+fn question(
+    (catalog, answers, meters): Has<'_>,
     mut call: LlmCall,
-) -> Result<Begun, LlmFailed> {
+) -> Result<ControlFlow<LlmAnswer, Question>, LlmFailed> {
     let (began, route) = (Instant::now(), route(catalog, &call)?);
     if let Ask::Converse(conversation) = &mut call.ask {
         let most = conversation.max_tokens.map_or(route.max_tokens, |wished| wished.min(route.max_tokens));
@@ -72,7 +91,10 @@ pub fn begin(
     }
     let first = order(&call, route).first().copied();
     let masked = match &route.guard {
-        Some(guard) => guard.ask(&mut call.ask).inspect_err(|_| meters.step((&call, first), RouteStep::Blocked))?,
+        Some(guard) => {
+            let masked = beside(call.ask.bytes(), || guard.ask(&mut call.ask));
+            masked.inspect_err(|_| meters.step((&call, first), RouteStep::Blocked))?
+        }
         None => 0,
     };
     let key = key((catalog, &call), route, first);
@@ -82,18 +104,25 @@ pub fn begin(
         if let Some(found) = hit {
             let spent =
                 LlmSpent { model: found.model, cached: true, masked, took: began.elapsed(), ..LlmSpent::default() };
-            return Ok(Begun::Answered(LlmAnswer { told: free(found.told), spent }));
+            return Ok(ControlFlow::Break(LlmAnswer { told: free(&found.told), spent }));
         }
     }
-    Ok(Begun::Asks(Box::new(Question { call, masked, key, began })))
+    Ok(ControlFlow::Continue(Question { call, masked, key, began }))
 }
 
 /// Asks by a route what was begun.
 ///
 /// # Errors
 /// When there is no answer, whatever the reason.
-pub async fn ask(means: Means<'_>, question: Question, sealed: Sealed) -> Result<LlmAnswer, LlmFailed> {
-    let (catalog, Question { call, masked, key, began }) = (means.catalog, question);
+pub async fn ask(means: Means<'_>, begun: Begun, sealed: Sealed) -> Result<LlmAnswer, LlmFailed> {
+    let asks = match begun {
+        Begun::Asks(question) => *question,
+        Begun::Guarded(call) => match question((means.catalog, means.answers, means.meters), *call)? {
+            ControlFlow::Continue(question) => question,
+            ControlFlow::Break(answer) => return Ok(answer),
+        },
+    };
+    let (catalog, Question { call, masked, key, began }) = (means.catalog, asks);
     let route = route(catalog, &call)?;
     let models = order(&call, route);
     let first = models.first().copied();
@@ -105,7 +134,7 @@ pub async fn ask(means: Means<'_>, question: Question, sealed: Sealed) -> Result
             // It stays in the place that it was found in only, and as long as it would have: so nothing goes from one to the next.
             means.answers.put(whose, (*key, None), found.clone(), began);
             tell(&call, &spent, None);
-            return Ok(LlmAnswer { told: free(found.told), spent: LlmSpent { masked, ..spent } });
+            return Ok(LlmAnswer { told: free(&found.told), spent: LlmSpent { masked, ..spent } });
         }
     }
     let mut round = Round::new(means, (&call, began), &sealed, live(&call, route));
@@ -130,7 +159,7 @@ pub async fn ask(means: Means<'_>, question: Question, sealed: Sealed) -> Result
                 let now = Instant::now();
                 let until = now + Duration::from_millis(route.cache_ms.unwrap_or(0));
                 let whose = (&call.tenant, catalog.cache(&call.tenant));
-                let found = Found { told: told.clone(), model: spent.model.clone(), until };
+                let found = Found { told: Arc::new(told.clone()), model: spent.model.clone(), until };
                 means.answers.put(whose, (key, looked.near(&told)), found, now);
             }
             Ok(LlmAnswer { told, spent })
@@ -189,9 +218,9 @@ fn key((catalog, call): (&Catalog, &LlmCall), route: &RouteConfig, first: Option
 }
 
 /// An answer that nobody counts anything for.
-fn free(told: Told) -> Told {
+fn free(told: &Told) -> Told {
     let usage = Usage::default();
-    match told {
+    match told.clone() {
         Told::Reply(reply) => Told::Reply(Reply { usage, ..reply }),
         Told::Vectors(vectors) => Told::Vectors(Vectors { usage, ..vectors }),
         Told::Count(count) => Told::Count(count),
@@ -204,7 +233,7 @@ fn guarded(route: &RouteConfig, asked: Result<Told, Unable>) -> (Result<Told, Un
         (Ok(told), Some(guard)) => (told, guard),
         (asked, _) => return (asked, 0),
     };
-    match guard.told(&mut told) {
+    match beside(told.bytes(), || guard.told(&mut told)) {
         Ok(masked) => (Ok(told), masked),
         Err(why) => (Err(Unable { usage: told.usage(), ..Unable::from(why) }), 0),
     }

@@ -19,7 +19,7 @@ mod streaming;
 mod tests;
 
 pub use answers::Answers;
-pub use asking::{Begun, Means, ask, begin};
+pub use asking::{Means, ask, begin};
 pub use authorizing::authorize;
 pub use catalog::Catalog;
 pub use key::{Auth, sign_in};

@@ -27,6 +27,7 @@ use super::{
     streaming::{Came, Streamed},
 };
 use crate::{
+    beside::beside,
     config::{ProviderConfig, RouteConfig},
     prices::Money,
     sent::Carried,
@@ -241,8 +242,8 @@ impl<'a> Round<'a> {
     async fn exchange(&mut self, model: &Model<'_>, ask: &Ask, timeout: Duration) -> Result<Told, Unable> {
         let (call, speaks) = (self.call, model.speaks(&self.call.route));
         let (step, reads) = match self.live {
-            Some(_) => speaks.stream(model.id, ask)?,
-            None => (speaks.write(model.id, ask)?, None),
+            Some(_) => beside(ask.bytes(), || speaks.stream(model.id, ask))?,
+            None => (beside(ask.bytes(), || speaks.write(model.id, ask))?, None),
         };
         let request = match step {
             Step::Done(told) => return Ok(told),
@@ -289,7 +290,7 @@ impl<'a> Round<'a> {
             input_tokens: number(&answer.headers, "x-amzn-bedrock-input-token-count"),
             body: &answer.body,
         };
-        let read = speaks.read(ask, answered);
+        let read = beside(answer.body.len(), || speaks.read(ask, answered));
         let usage = match &read {
             Ok(told) => told.usage(),
             Err(unanswered) => unanswered.usage,

@@ -89,9 +89,8 @@ impl Looked {
     /// Holds what the models said against what would have been given.
     pub(super) fn compared(&mut self, means: Means<'_>, (call, first): (&LlmCall, Option<&ModelName>), told: &Told) {
         let LlmSimilar::Shadow(_, same) = &mut self.spent.similar else { return };
-        let (Some((Found { told: Told::Reply(would), .. }, _)), Told::Reply(said)) = (&self.found, told) else {
-            return;
-        };
+        let (Some((found, _)), Told::Reply(said)) = (&self.found, told) else { return };
+        let Told::Reply(would) = &*found.told else { return };
         let is_same = call.ask.same(would, said);
         *same = Some(is_same);
         means.meters.step((call, first), if is_same { RouteStep::SimilarSame } else { RouteStep::SimilarOther });

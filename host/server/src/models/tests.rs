@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    ops::ControlFlow,
     sync::Mutex,
     time::Duration,
 };
@@ -16,7 +17,7 @@ use wharf_egress::{Guard, Takes};
 use wharf_event::Code;
 use wharf_llm::{Ask, Conversation, Failed, Message, Part, Role, Told, Usage};
 
-use super::{Answers, Auth, Begun, Catalog, Means, ModelMeters, Sends, begin, round::Sealed, scripts::Scripts};
+use super::{Answers, Auth, Catalog, Means, ModelMeters, Sends, begin, round::Sealed, scripts::Scripts};
 use crate::config;
 
 mod around;
@@ -28,8 +29,8 @@ mod weights;
 /// Asks by a route, from the beginning.
 async fn ask(means: Means<'_>, call: LlmCall, sealed: Sealed) -> Result<LlmAnswer, LlmFailed> {
     match begin((means.catalog, means.answers, means.meters), call)? {
-        Begun::Answered(answer) => Ok(answer),
-        Begun::Asks(question) => super::ask(means, *question, sealed).await,
+        ControlFlow::Break(answer) => Ok(answer),
+        ControlFlow::Continue(begun) => super::ask(means, begun, sealed).await,
     }
 }
 
