@@ -16,8 +16,10 @@ use crate::{
     cli::HostArgs,
     folder, logging,
     serve::{announce, stopped},
-    sources, unmatched,
-    wire::{Reloader, Settings, Threads},
+    sources,
+    threads::Threads,
+    unmatched,
+    wire::{Reloader, Settings},
 };
 
 /// Quiet time after a change before files are read: builders write in several steps.

@@ -39,6 +39,7 @@ mod serve;
 mod signing;
 mod sources;
 mod tenant_tables;
+mod threads;
 mod unmatched;
 mod wire;
 

@@ -8,7 +8,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::{
     cli::ServeArgs,
     folder, logging,
-    wire::{Host, Settings, Threads},
+    threads::Threads,
+    wire::{Host, Settings},
 };
 
 /// Runs a host. With `json` a line on stdout says when and where it serves.
