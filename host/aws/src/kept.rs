@@ -45,8 +45,22 @@ struct State {
     found: Option<Lasting>,
     /// What came of the last look if it was nothing.
     failed: Option<Nothing>,
-    /// The look that is under way.
-    looking: Option<(Came, AbortHandle)>,
+    /// The look that was begun last.
+    looking: Option<Looking>,
+}
+
+/// A look, with the task that takes note of what comes of it, and the thread that it runs on.
+struct Looking {
+    came: Came,
+    task: AbortHandle,
+    thread: AbortHandle,
+}
+
+impl Looking {
+    /// Whether it is, also where it is waited for no more, since it hangs.
+    fn is_under_way(&self) -> bool {
+        !self.task.is_finished() || !self.thread.is_finished()
+    }
 }
 
 /// Credentials, and how long.
@@ -114,31 +128,34 @@ impl Kept {
 
     /// The look that is under way; a new one where there is none. It goes on when nobody waits for it any more.
     fn looking(&self, state: &mut State, look: impl FnOnce() -> Look) -> Came {
-        if let Some((came, task)) = &state.looking
-            && !task.is_finished()
-        {
-            return came.clone();
+        if let Some(looking) = state.looking.as_ref().filter(|looking| looking.is_under_way()) {
+            return looking.came.clone();
         }
         let (of, look, kept) = (self.of, look(), self.clone());
         let here = Handle::current();
         // It reads files, and whoever holds up a thread by that holds up none that others wait for.
-        let look = tokio::task::spawn_blocking(move || here.block_on(look));
+        let look = tokio::task::spawn_blocking(move || here.block_on(timeout(LOOK_WAIT, look)));
+        let thread = look.abort_handle();
         let failed = move || NotFound::Failed { of, why: "the host failed while it looked".to_owned() };
         let task = tokio::spawn(async move {
-            match timeout(LOOK_WAIT, look).await {
-                Ok(looked) => kept.ended(looked.map_err(|_| failed())?),
-                Err(_) => kept.ended(Err(NotFound::Late { of, ms: LOOK_WAIT.as_millis() })),
-            }
+            // What blocks is not ended by its own time.
+            let looked = match timeout(LOOK_WAIT, look).await {
+                Ok(looked) => looked.map_err(|_| failed())?,
+                Err(late) => Err(late),
+            };
+            let late = |_| Err(NotFound::Late { of, ms: LOOK_WAIT.as_millis() });
+            kept.ended(looked.unwrap_or_else(late))
         });
         let aborts = task.abort_handle();
         let came = async move { task.await.unwrap_or_else(|_| Err(failed())) }.boxed().shared();
-        state.looking = Some((came.clone(), aborts));
+        state.looking = Some(Looking { came: came.clone(), task: aborts, thread });
         came
     }
 
     fn ended(&self, came: Result<Found, NotFound>) -> Result<Credentials, NotFound> {
         let (now, mut state) = ((self.clock)(), locked(&self.state));
-        state.looking = None;
+        // One that hangs is the last until it ends.
+        state.looking.take_if(|looking| looking.thread.is_finished());
         match came {
             Ok(found) => {
                 (state.found, state.failed) = (Some(Lasting::new(&found, now)), None);

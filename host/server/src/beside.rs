@@ -6,7 +6,7 @@ const MANY_BYTES: usize = 256 << 10;
 /// Does what is to be done with so many bytes. Where they are many, the other tasks of the thread go on elsewhere meanwhile.
 ///
 /// # Panics
-/// With many bytes on a runtime of one thread only that has no others to give tasks to.
+/// With many bytes on a runtime that runs on the thread of whoever called it (`current_thread`).
 pub fn beside<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
     if bytes < MANY_BYTES { work() } else { tokio::task::block_in_place(work) }
 }

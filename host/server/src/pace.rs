@@ -3,9 +3,9 @@
 //! Being nice says how much a thread has of a processor that others want too. It does not say when: whoever runs is let finish its slice of some
 //! milliseconds, while a thread that woke up to answer somebody waits. One that asked for longer slices is not, by any that has
 //! shorter ones, and where one that waits has short ones nobody is let finish a long one (Linux 6.12; older kernels weigh it by niceness alone).
-//! So those that step back do both, and those that work for moments ask for short slices: beside busy neighbours that takes a third off an event's p99.
+//! So those that step back do both, and those that work for moments ask for short slices (docs/decisions/018).
 //!
-//! Invariant: it holds for the thread that says it and those that it starts, and they cannot step forward again. None steps back all the way
+//! Invariant: who steps back does so with those that it starts, and they cannot step forward again. None steps back all the way
 //! (`SCHED_IDLE`): what it holds for a moment, a lock of the allocator's or the kernel's over this process's memory, others wait for, however
 //! busy the machine is.
 
@@ -26,9 +26,14 @@ const SLICE_NS: u64 = 100_000_000;
 /// The same of one that works for moments and is waited for: the least that the kernel gives.
 const SHORT_SLICE_NS: u64 = 100_000;
 
-/// Lets this thread come soon when it wakes, but not what it starts. Where the kernel does not take it all goes on as before.
+/// Lets this thread come soon when it wakes, but not what it starts. Where the kernel does not take it all goes on as before, and so it does where an
+/// operator gave the host a policy or a priority of its own.
 pub fn come_soon() {
-    let _ = ask(getpriority_process(None).unwrap_or(0), SHORT_SLICE_NS, libc::SCHED_FLAG_RESET_ON_FORK);
+    let niceness = getpriority_process(None).unwrap_or(0);
+    // Those that it starts would lose what makes it less than nice.
+    if niceness >= 0 {
+        let _ = ask(niceness, SHORT_SLICE_NS, libc::SCHED_FLAG_RESET_ON_FORK | libc::SCHED_FLAG_KEEP_POLICY);
+    }
 }
 
 /// Lets this thread step back so far. Where the kernel does not take it the work is done all the same.
@@ -51,8 +56,8 @@ fn ask(niceness: i32, slice_ns: u64, flags: libc::c_int) -> bool {
         sched_deadline: 0,
         sched_period: 0,
     };
-    // SAFETY: it reads `attributes`, which has the size that it says and outlives the call, and changes only how this thread is
-    // scheduled, and those that it starts.
+    // SAFETY: it reads `attributes`, which has the size that it says and outlives the call, and changes only how this thread and those that it
+    // starts are scheduled.
     #[allow(unsafe_code, reason = "this has no safe door")]
     let refused = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
     refused == 0
@@ -64,7 +69,7 @@ mod tests {
 
     use super::*;
 
-    /// Nanoseconds of this thread's slices, where the kernel tells that.
+    /// Nanoseconds of this thread's slices, where the kernel lets it choose them.
     fn slice_ns() -> Option<u64> {
         let told = fs::read_to_string("/proc/thread-self/sched").ok()?;
         told.lines().find(|line| line.starts_with("se.slice"))?.split(':').nth(1)?.trim().parse().ok()
@@ -78,8 +83,6 @@ mod tests {
             (slice_ns(), thread::spawn(slice_ns).join().unwrap())
         });
         let (own, of_another) = slices.join().unwrap();
-        // A kernel before 6.12 leaves all as it is.
-        assert!(own == Some(SHORT_SLICE_NS) || own == Some(usual), "{own:?}");
-        assert_eq!(of_another, Some(usual));
+        assert_eq!((own, of_another), (Some(SHORT_SLICE_NS), Some(usual)));
     }
 }

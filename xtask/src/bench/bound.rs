@@ -7,7 +7,7 @@
 //! two neighbours, since the host tells the latency of each tenant since its start.
 //!
 //! Invariant: it fails when nothing is refused, or with another status and code than it is to be, or without a time to come again; when more
-//! waits than may; when an event that was taken is lost; when a neighbour is refused anything; when its p99 at the bound is more than twice what it is
+//! waits than may; when an event that was taken is lost; when a neighbour is refused anything, or its events are taken late; when its p99 at the bound is more than twice what it is
 //! without, or that of the other one too long; and when the host's memory goes on growing at the bound. `--break` shows that it can: the tenant has no
 //! bound of its own.
 
@@ -80,7 +80,10 @@ const DRAIN_S_MAX: Duration = Duration::from_secs(60);
 const RATIO_MAX: f64 = 2.0;
 
 /// What the p99 of the neighbour may be until the bound is met, in milliseconds: nobody who waits for an event notices that.
-const FILLING_P99_MS_MAX: f64 = 20.0;
+const FILLING_P99_MS_MAX: f64 = 10.0;
+
+/// How late the neighbour's latest event may be posted, in milliseconds: one that is not read in time has no latency yet.
+const LATE_MS_MAX: f64 = 100.0;
 
 /// By how much the host's memory may grow once the bound is reached, in MiB.
 const GROWTH_MIB_MAX: i64 = 16;
@@ -137,6 +140,8 @@ struct Flood {
 struct Pair {
     p99_off_ms: f64,
     p99_on_ms: f64,
+    /// How late the latest event of both was posted.
+    late_ms: f64,
     /// What the neighbour's events took until the bound was met.
     filling_p50_ms: f64,
     filling_p99_ms: f64,
@@ -166,14 +171,15 @@ pub fn run(args: &Args) -> Result<()> {
     let (folder, interrupt) = (folder()?, Interrupt::catch()?);
     let mut pairs = Vec::new();
     for n in 1..=args.pairs {
-        let (p99_off_ms, ..) = one(&binary, &folder, &guests, args, false, &interrupt)?;
-        let (p99_on_ms, filling, flood) = one(&binary, &folder, &guests, args, true, &interrupt)?;
-        let Took { p50_ms: filling_p50_ms, p99_ms: filling_p99_ms } = filling;
+        let off = one(&binary, &folder, &guests, args, false, &interrupt)?;
+        let on = one(&binary, &folder, &guests, args, true, &interrupt)?;
+        let (p99_off_ms, p99_on_ms, late_ms) = (off.p99_ms, on.p99_ms, off.late_ms.max(on.late_ms));
+        let (Took { p50_ms: filling_p50_ms, p99_ms: filling_p99_ms }, flood) = (on.filling, on.flood);
         say(&format!(
             "pair {n} of {}: p99 {p99_off_ms:.2} ms without, {p99_on_ms:.2} ms with, {filling_p99_ms:.2} ms until the bound; {} taken, {} batches refused",
             args.pairs, flood.taken, flood.refused
         ));
-        pairs.push(Pair { p99_off_ms, p99_on_ms, filling_p50_ms, filling_p99_ms, flood });
+        pairs.push(Pair { p99_off_ms, p99_on_ms, late_ms, filling_p50_ms, filling_p99_ms, flood });
     }
     let ratio = median(pairs.iter().map(|pair| pair.p99_on_ms / pair.p99_off_ms));
     let mut report = Report {
@@ -208,6 +214,7 @@ impl Report {
             (any(|flood| flood.lost > 0), "events that were taken are lost"),
             (any(|flood| flood.growth_mib > GROWTH_MIB_MAX), "the host's memory went on growing"),
             (self.ratio > RATIO_MAX, "the neighbour's p99 grew too much"),
+            (self.pairs.iter().any(|pair| pair.late_ms > LATE_MS_MAX), "the neighbour's events were not taken in time"),
             (self.filling_p99_ms > FILLING_P99_MS_MAX, "a neighbour waited too long until the bound was met"),
         ];
         all.into_iter().filter(|(broken, _)| *broken).map(|(_, what)| what).collect()
@@ -244,7 +251,15 @@ impl Report {
     }
 }
 
-/// One run on a host of its own: the neighbour's p99, what its events took until the bound was met, and what came of the flood.
+/// What came of a run.
+struct Run {
+    p99_ms: f64,
+    late_ms: f64,
+    filling: Took,
+    flood: Flood,
+}
+
+/// One run on a host of its own.
 fn one(
     binary: &Path,
     folder: &Path,
@@ -252,14 +267,14 @@ fn one(
     args: &Args,
     floods: bool,
     interrupt: &Interrupt,
-) -> Result<(f64, Took, Flood)> {
+) -> Result<Run> {
     let bound = if args.breaks { String::new() } else { format!("[tenants.{FLOOD}]\nbacklog = {}\n", args.bound) };
     let stage = Stage::lay_out(folder, "bound-", &format!("{bound}{CONFIG}"), guests)?;
     let host = Host::start(binary, &stage, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))?;
     let url = host.ready().url.clone();
     let (over, full_kib) = (AtomicBool::new(false), AtomicU64::new(0));
     let events = u64::from(args.rate) * u64::from(args.seconds);
-    let (filling, mut flood) = thread::scope(|scope| {
+    let (filling, late, mut flood) = thread::scope(|scope| {
         let (over, full_kib, url, host) = (&over, &full_kib, url.as_str(), &host);
         let senders: Vec<_> = (0..if floods { SENDERS } else { 0 })
             .map(|sender| {
@@ -270,10 +285,10 @@ fn one(
             .collect();
         let consumer = floods.then(|| scope.spawn(move || consume(url, over)));
         let is_full = || full_kib.load(Ordering::Relaxed) > 0;
-        let filling = if floods { fill(url, args, is_full, interrupt) } else { Ok(Took::default()) };
+        let filling = if floods { fill(url, args, is_full, interrupt) } else { Ok(<(Took, Duration)>::default()) };
         let posted = filling.and_then(|took| Ok((took, post(url, events, args.rate, order, interrupt)?)));
         over.store(true, Ordering::Relaxed);
-        let (filling, _) = posted?;
+        let ((filling, late_then), late) = posted?;
         let mut flood = Flood::default();
         for sender in senders {
             let sent = sender.join().ok().context("a sender ended in a panic")??;
@@ -287,29 +302,31 @@ fn one(
             let depth = depth(&Api::of(url, FLOOD))?;
             flood.lost = flood.taken.abs_diff(done + depth);
         }
-        anyhow::Ok((filling, flood))
+        anyhow::Ok((filling, late.max(late_then), flood))
     })?;
     let api = Api::new(&url);
     counted(&api, events, interrupt)?;
-    let p99 = api.stats()?.p99_ms.context("the host measured no latency")?;
+    let p99_ms = api.stats()?.p99_ms.context("the host measured no latency")?;
     let full = i64::try_from(full_kib.load(Ordering::Relaxed))?;
     flood.growth_mib = if full > 0 { (i64::try_from(host.resident_kib()?)? - full) / 1_024 } else { 0 };
     host.kill()?;
-    Ok((p99, filling, flood))
+    Ok(Run { p99_ms, late_ms: late.as_secs_f64() * 1e3, filling, flood })
 }
 
-/// Posts to the neighbour until the bound is met, a tenth of a second at a time; where it is not met, for as long as a run is. Gives what that took.
-fn fill(url: &str, args: &Args, is_full: impl Fn() -> bool, interrupt: &Interrupt) -> Result<Took> {
-    let (began, some, mut posted) = (Instant::now(), u64::from(args.rate).div_ceil(10), 0);
+/// Posts to the neighbour until the bound is met, for moments at a time; where it is not met, for as long as a run is. Gives what that took, and how late
+/// the latest was posted.
+fn fill(url: &str, args: &Args, is_full: impl Fn() -> bool, interrupt: &Interrupt) -> Result<(Took, Duration)> {
+    let (began, some) = (Instant::now(), u64::from(args.rate).div_ceil(50));
+    let (mut posted, mut late) = (0, Duration::ZERO);
     while posted == 0 || (!is_full() && began.elapsed().as_secs() < args.seconds.into()) {
-        post_by(|| Api::of(url, EARLY), some, args.rate, |n| order(posted + n), interrupt)?;
+        late = late.max(post_by(|| Api::of(url, EARLY), some, args.rate, |n| order(posted + n), interrupt)?);
         posted += some;
     }
     let api = Api::of(url, EARLY);
     counted(&api, posted, interrupt)?;
     let stats = api.stats()?;
     let (p50_ms, p99_ms) = stats.p50_ms.zip(stats.p99_ms).context("the host measured no latency")?;
-    Ok(Took { p50_ms, p99_ms })
+    Ok((Took { p50_ms, p99_ms }, late))
 }
 
 /// Waits until so many events of a neighbour were counted.
