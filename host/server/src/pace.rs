@@ -27,12 +27,12 @@ const SLICE_NS: u64 = 100_000_000;
 const SHORT_SLICE_NS: u64 = 100_000;
 
 /// Lets this thread come soon when it wakes, but not what it starts. Where the kernel does not take it all goes on as before, and so it does where an
-/// operator gave the host a policy or a priority of its own.
+/// operator made the host less than nice.
 pub fn come_soon() {
     let niceness = getpriority_process(None).unwrap_or(0);
     // Those that it starts would lose what makes it less than nice.
     if niceness >= 0 {
-        let _ = ask(niceness, SHORT_SLICE_NS, libc::SCHED_FLAG_RESET_ON_FORK | libc::SCHED_FLAG_KEEP_POLICY);
+        let _ = ask(niceness, SHORT_SLICE_NS, libc::SCHED_FLAG_RESET_ON_FORK);
     }
 }
 
