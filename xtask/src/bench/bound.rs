@@ -7,9 +7,9 @@
 //! two neighbours, since the host tells the latency of each tenant since its start.
 //!
 //! Invariant: it fails when nothing is refused, or with another status and code than it is to be, or without a time to come again; when more
-//! waits than may; when an event that was taken is lost; when a neighbour is refused anything, or its events are taken late; when its p99 at the bound is more than twice what it is
-//! without, or that of the other one too long; and when the host's memory goes on growing at the bound. `--break` shows that it can: the tenant has no
-//! bound of its own.
+//! waits than may; when an event that was taken is lost; when a neighbour is refused anything, or its events are taken late; when its p99 at the
+//! bound is more than twice what it is without, or that of the other one too long; and when the host's memory goes on growing at the bound.
+//! `--break` shows that it can: the tenant has no bound of its own.
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};

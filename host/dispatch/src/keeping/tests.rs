@@ -1,5 +1,6 @@
-//! Goal: no answer is waited for that the log has; and what a call with messages of a queue was answered is found when it runs again, also where the answer of another call that had a message at once
-//! stands in its place. Method: answers whose ways to the log have ended and that nobody looked at; two calls that are both asked before either answer is kept, and that both run again.
+//! Goal: no answer is waited for that the log has; and what a call with messages of a queue was answered is found when it runs again, also where the
+//! answer of another call that had a message at once stands in its place. Method: answers whose ways to the log have ended and that nobody looked at;
+//! two calls that are both asked before either answer is kept, and that both run again.
 
 use std::{
     collections::{BTreeMap, HashMap},
