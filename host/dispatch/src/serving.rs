@@ -12,7 +12,7 @@ use std::{
 use futures_util::FutureExt as _;
 use http::{HeaderValue, Request, Response, header};
 use tokio::sync::oneshot;
-use wharf_capability::{AttemptContext, BodyBounds, HttpBody, Occasion, Tape};
+use wharf_capability::{AttemptContext, BodyBounds, HttpBody, Late, Occasion, Tape};
 use wharf_delivery::{Failure, Outcome, Used};
 use wharf_event::{Code, Event, EventBuilder, QueueName, Target, TenantName};
 use wharf_runtime::{RequestInvocation, RequestReport};
@@ -23,6 +23,7 @@ use crate::{
     breaker::Sign,
     bringing,
     calling::Calls,
+    charging::Charges,
     clock::rfc3339,
     dispatcher::Dispatcher,
     handler::Takes,
@@ -249,7 +250,7 @@ impl Turn {
         answer: oneshot::Sender<wharf_runtime::Answer>,
     ) {
         let shown = format!("{} {}", request.method(), request.uri().path());
-        let report = match self.call(attempts, request, answer).await {
+        let report = match self.call(attempts, request, answer, &shown).await {
             Ok(report) => report,
             // The host panicked: whoever waits is told by the channel that was dropped.
             Err(failure) => RequestReport::unstarted(failure),
@@ -266,6 +267,7 @@ impl Turn {
         attempts: &Arc<Attempts>,
         request: Request<HttpBody>,
         answer: oneshot::Sender<wharf_runtime::Answer>,
+        shown: &str,
     ) -> Result<RequestReport, Failure> {
         let (tenant, name) = (&self.tenant, &self.route.settings.plugin);
         let handler = Arc::clone(&self.picked.handler);
@@ -299,8 +301,7 @@ impl Turn {
         let settings = &self.route.settings;
         let bounds = BodyBounds { request_bytes: settings.request_bytes, answer_bytes: settings.answer_bytes };
         let reuse = self.plugin.reuse(settings.reuse);
-        let (charges, whose) = (Arc::clone(&attempts.charges), (tenant.clone(), name.clone()));
-        let late = Box::new(move |bytes| charges.add(&whose, 0, &Used { bytes_out: bytes, ..Used::default() }));
+        let late = self.late(&attempts.charges, shown.to_owned());
         let limits = self.plugin.limits;
         let invocation = RequestInvocation { context, limits, bounds, request, answer, reuse, late, keep };
         let target = Target::Plugin(name.clone());
@@ -310,6 +311,19 @@ impl Turn {
         let whose = Whose { tenant, plugin: name, release: handler.digest() };
         let call = attempts.turns.take(caller, async move { handler.answer(invocation).await }.boxed());
         attempts.quarantine.guard(whose, || attempts.surroundings.clock.monotonic(), call).await
+    }
+
+    /// Charges what leaves behind the end of the call, and has a line for an answer that breaks off there.
+    fn late(&self, charges: &Arc<Charges>, shown: String) -> Late {
+        let (charges, id) = (Arc::clone(charges), Arc::clone(&self.id));
+        let whose = (self.tenant.clone(), self.route.settings.plugin.clone());
+        Box::new(move |bytes, cut| {
+            charges.add(&whose, 0, &Used { bytes_out: bytes, ..Used::default() });
+            if let Some(cut) = cut {
+                let ((tenant, plugin), request, code) = (&whose, &*id, Code::RouteFailed);
+                tracing::info!(%tenant, %plugin, request, %code, "{shown} failed behind its call: {cut}");
+            }
+        })
     }
 
     /// Counts it, and for a release on trial too.

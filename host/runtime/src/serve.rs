@@ -49,7 +49,7 @@ pub struct RequestInvocation {
     pub answer: oneshot::Sender<Answer>,
     /// Whether its instance may answer further requests; a fresh one each where nothing is said.
     pub reuse: Option<Reuse>,
-    /// Who is told of bytes of the answer that left when the report was made already.
+    /// Who is told of what became of the answer when the report was made already.
     pub late: Late,
     /// What keeps what the call does. Where it is there the answer is held until the call is over and its effects are durable; one that says that it failed
     /// (500 and above) has none.
@@ -152,7 +152,8 @@ impl Runtime {
             }
             _ => finish(store, &meter, failure.as_ref(), spent).1,
         };
-        let (bytes_in, bytes_out) = passing.take();
+        let (bytes_in, bytes_out, cut) = passing.take();
+        let failure = failure.or_else(|| cut.map(|cut| Failure::new(Code::RouteFailed, cut.to_string())));
         let used = details.used.get_or_insert_default();
         used.bytes_in += bytes_in;
         used.bytes_out += bytes_out;

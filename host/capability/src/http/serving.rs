@@ -51,6 +51,9 @@ pub enum Cut {
     /// The call failed.
     #[error("the plugin failed before its answer had ended")]
     Failed,
+    /// The plugin ended it before its end: it is not as long as its head says, or was given up.
+    #[error("the plugin ended its answer before it was whole")]
+    Short,
     /// It is longer than the route gives.
     #[error("the answer is longer than {0} bytes, which is what its route gives")]
     TooLong(u64),
@@ -60,14 +63,15 @@ pub enum Cut {
 const ENDED: u8 = 1;
 const FAILED: u8 = 2;
 
-/// Who is told how many bytes of an answer left behind the end of its call.
-pub type Late = Box<dyn Fn(u64) + Send + Sync>;
+/// Who is told what became of an answer behind the end of its call: bytes of it that left, and why it broke off where the call did not fail.
+pub type Late = Box<dyn Fn(u64, Option<Cut>) + Send + Sync>;
 
 /// What passes for one request, counted, and how its call stands.
 pub struct Passing {
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     call: AtomicU8,
+    cut: Mutex<Option<Cut>>,
     /// Whether the sums were taken: what leaves from then on is late.
     is_taken: AtomicBool,
     late: Late,
@@ -78,7 +82,8 @@ impl Passing {
     #[must_use]
     pub fn new(late: Late) -> Self {
         let [bytes_in, bytes_out] = [(); 2].map(|()| AtomicU64::new(0));
-        Self { bytes_in, bytes_out, call: AtomicU8::new(0), is_taken: AtomicBool::new(false), late }
+        let (call, cut, is_taken) = (AtomicU8::new(0), Mutex::default(), AtomicBool::new(false));
+        Self { bytes_in, bytes_out, call, cut, is_taken, late }
     }
 
     /// The call came to its end, well or not. It is to be said while what the guest holds is still there.
@@ -86,19 +91,31 @@ impl Passing {
         self.call.store(if well { ENDED } else { FAILED }, Ordering::Release);
     }
 
-    /// Takes the sums: bytes of the request that were handed over, and of the answer that left by now.
+    /// Takes the sums: bytes of the request that were handed over, and of the answer that left by now. Beside them why the answer broke off, if
+    /// it did.
     #[must_use]
-    pub fn take(&self) -> (u64, u64) {
+    pub fn take(&self) -> (u64, u64, Option<Cut>) {
         self.is_taken.store(true, Ordering::SeqCst);
-        (self.bytes_in.load(Ordering::Relaxed), self.bytes_out.swap(0, Ordering::SeqCst))
+        (self.bytes_in.load(Ordering::Relaxed), self.bytes_out.swap(0, Ordering::SeqCst), self.cut())
+    }
+
+    fn cut(&self) -> Option<Cut> {
+        self.cut.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The answer breaks off.
+    fn breaks(&self, cut: Cut) -> Cut {
+        *self.cut.lock().unwrap_or_else(PoisonError::into_inner) = Some(cut);
+        cut
     }
 
     /// Nothing more will leave: what did since the sums were taken is told. Where they are not taken yet, they will have all of it.
     fn gone(&self) {
         if self.is_taken.load(Ordering::SeqCst) {
             let bytes = self.bytes_out.swap(0, Ordering::SeqCst);
-            if bytes > 0 {
-                (self.late)(bytes);
+            let cut = self.cut().filter(|_| self.call.load(Ordering::Acquire) != FAILED);
+            if bytes > 0 || cut.is_some() {
+                (self.late)(bytes, cut);
             }
         }
     }
@@ -231,7 +248,7 @@ impl Given {
             Some(Ok(frame)) => frame,
             Some(Err(_)) => {
                 self.body = None;
-                return Poll::Ready(Some(Err(Cut::Failed)));
+                return Poll::Ready(Some(Err(self.passing.breaks(Cut::Short))));
             }
             None => {
                 self.body = None;
@@ -243,7 +260,7 @@ impl Given {
         let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
         let Some(left) = self.left.checked_sub(bytes) else {
             self.body = None;
-            return Poll::Ready(Some(Err(Cut::TooLong(self.of_route))));
+            return Poll::Ready(Some(Err(self.passing.breaks(Cut::TooLong(self.of_route)))));
         };
         self.left = left;
         self.passing.bytes_out.fetch_add(bytes, Ordering::Relaxed);
@@ -269,5 +286,71 @@ impl Body for Given {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         self.poll_next(cx).map(|frame| frame.map(|frame| frame.map_err(Into::into)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    /// The frames of a body, the last one first.
+    struct Frames(Vec<Result<Frame<Bytes>, Error>>);
+
+    impl Body for Frames {
+        type Data = Bytes;
+        type Error = Error;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+            Poll::Ready(self.0.pop())
+        }
+    }
+
+    /// What is told late of an answer.
+    type Told = Arc<Mutex<Vec<(u64, Option<Cut>)>>>;
+
+    /// An answer that breaks off behind its first byte, of a call that came to its end, and what is told late of it.
+    fn broken() -> (Given, Arc<Passing>, Told) {
+        let told = Told::default();
+        let tells = Arc::clone(&told);
+        let passing = Arc::new(Passing::new(Box::new(move |bytes, cut| tells.lock().unwrap().push((bytes, cut)))));
+        passing.ended(true);
+        let frames = [Err(Error::HttpProtocolError), Ok(Frame::data(Bytes::from_static(b"a")))];
+        let body = Frames(frames.into()).boxed_unsync();
+        let bounds = BodyBounds { request_bytes: 0, answer_bytes: 10 };
+        (Given::new(body, bounds, &passing), passing, told)
+    }
+
+    fn read(given: &mut Given) -> Option<Cut> {
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(matches!(given.poll_next(&mut cx), Poll::Ready(Some(Ok(_)))));
+        match given.poll_next(&mut cx) {
+            Poll::Ready(Some(Err(cut))) => Some(cut),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn an_answer_that_breaks_off_is_told_once_with_the_sums_or_behind_them() {
+        let (mut given, passing, told) = broken();
+        assert_eq!(read(&mut given), Some(Cut::Short));
+        assert_eq!(passing.take(), (0, 1, Some(Cut::Short)));
+        drop(given);
+        assert_eq!(*told.lock().unwrap(), []);
+
+        let (mut given, passing, told) = broken();
+        assert_eq!(passing.take(), (0, 0, None));
+        read(&mut given);
+        drop(given);
+        assert_eq!(*told.lock().unwrap(), [(1, Some(Cut::Short))]);
+
+        // Why a call failed is told by itself.
+        let (mut given, passing, told) = broken();
+        passing.ended(false);
+        assert_eq!(passing.take(), (0, 0, None));
+        read(&mut given);
+        drop(given);
+        assert_eq!(*told.lock().unwrap(), [(1, None)]);
     }
 }

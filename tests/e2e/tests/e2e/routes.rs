@@ -215,7 +215,7 @@ fn what_fails_is_told_by_its_code_and_the_host_goes_on() {
     let _ = sent(&host, "GET /t/acme/probe/short", "", b"").read_to_end(&mut told);
     let told = String::from_utf8(told).unwrap();
     assert!(told.is_empty() || told.contains(" 502 ") || told.ends_with("five!"), "{told}");
-    host.wait_for_log("failed in");
+    host.wait_for_log("/probe/short failed");
     // So is whether an answer had left when what was behind it failed, since the guest's turn may end in between.
     let set = asked(&host, "GET /t/acme/probe/set-and-trap", b"");
     if set.status == 200 {
