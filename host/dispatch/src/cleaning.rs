@@ -23,7 +23,7 @@ use crate::{
     limits::{CARRIED_BATCH_BYTES, CARRIED_BATCH_FRAMES, CARRY_PAUSE, CLEAN_EVERY, SUMS_PAGE},
     partition::{AskError, chain},
     retention,
-    surroundings::blocking,
+    surroundings::{blocking, blocking_behind},
     watched as watch,
 };
 
@@ -133,7 +133,7 @@ impl Cleaner {
                 continue;
             }
             let archive = self.attempts.archive.clone();
-            let counted = blocking(self.threads(), move || counted(&archive, segment)).await;
+            let counted = blocking_behind(self.threads(), move || counted(&archive, segment)).await;
             self.attempts.partition.ask(Request::Seal(counted.ok_or(Uncleaned::Thread)??)).await?;
         }
         let facts = SegmentFacts::all(&self.attempts.shared.read().state)?;

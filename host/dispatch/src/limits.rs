@@ -26,7 +26,7 @@ pub const LARGE_BYTES: usize = 64 << 10;
 /// Large requests that stand back for a small one at most: they are all looked at for each.
 pub const LARGE_PASSED_MAX: usize = 256;
 
-/// Requests of a frame from which on its sync has a thread of its own: fewer gain less than the way there and back costs.
+/// Requests of a frame that somebody waits for, from which on its sync has a thread of its own: fewer gain less than the way there and back costs.
 pub const SYNC_ASIDE_FROM: usize = 4;
 
 /// How often the partition's thread looks for requests while a frame is being synced.

@@ -16,7 +16,7 @@ use crate::{
     limits::{REDRIVE_BATCH, REDRIVE_LOOK_ROWS, REPLAY_PAUSE, REPLAY_TICK},
     partition::{AskError, chain},
     redrives::PacedRedrive,
-    surroundings::blocking,
+    surroundings::blocking_behind,
     walk::{Ended, Walk, Way},
     watched as watch,
 };
@@ -90,7 +90,7 @@ impl Redriving {
         let letters = if chosen.reads_events() {
             let turn = attempts.replays.reading.acquire().await;
             let threads = attempts.surroundings.threads.as_ref();
-            let letters = blocking(threads, move || chosen.among(&archive, rows)).await.ok_or(Ended::Over)?;
+            let letters = blocking_behind(threads, move || chosen.among(&archive, rows)).await.ok_or(Ended::Over)?;
             drop(turn);
             letters
         } else {

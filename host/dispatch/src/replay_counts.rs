@@ -17,7 +17,7 @@ use crate::{
     dispatcher::Dispatcher,
     limits::REPLAY_TICK,
     replay_pages::{Sought, read},
-    surroundings::blocking,
+    surroundings::blocking_behind,
     walk::pause,
     watched as watch,
 };
@@ -84,7 +84,7 @@ pub(crate) async fn count(
         let (archive, threads) = (dispatcher.archive().clone(), dispatcher.attempts.surroundings.threads.as_ref());
         let turn = dispatcher.attempts.replays.reading.acquire().await;
         let began = now();
-        let page = blocking(threads, move || read(&archive, &sought, cursor, until)).await;
+        let page = blocking_behind(threads, move || read(&archive, &sought, cursor, until)).await;
         drop(turn);
         let Some(Ok(page)) = page else { return std::future::pending().await };
         count.found.fetch_add(page.found.len() as u64, Ordering::Relaxed);

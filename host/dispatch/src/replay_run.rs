@@ -18,7 +18,7 @@ use crate::{
     replay_pages::{Found, Page, ReplayWish, Sought, read},
     replays::Replay,
     rules::RuleSet,
-    surroundings::blocking,
+    surroundings::blocking_behind,
     walk::{Ended, Walk, Way},
     watched as watch,
 };
@@ -184,7 +184,7 @@ impl Walk for Run {
         let threads = self.way.dispatcher.attempts.surroundings.threads.as_ref();
         let turn = self.way.dispatcher.attempts.replays.reading.acquire().await;
         let began = self.way.now();
-        let page = blocking(threads, move || read(&archive, &sought, cursor, until)).await.ok_or(Ended::Over)?;
+        let page = blocking_behind(threads, move || read(&archive, &sought, cursor, until)).await.ok_or(Ended::Over)?;
         drop(turn);
         let Page { found, cursor, missing } =
             page.map_err(|error| Ended::Failed(format!("the archive cannot be read: {}", chain(&error))))?;

@@ -26,6 +26,11 @@ pub trait Threads: Send + Sync + 'static {
     /// Runs a job that may block.
     fn blocking(&self, job: Job);
 
+    /// Runs a job that may block and can wait, behind what cannot where processors are few. It may hold no lock for long that others wait for.
+    fn blocking_behind(&self, job: Job) {
+        self.blocking(job);
+    }
+
     /// Lets time pass on the partition's thread, which has nothing else to do then. Where time is not real there is nothing to
     /// wait for.
     fn pause(&self, time: Duration) {
@@ -116,17 +121,35 @@ pub struct Surroundings {
 
 /// Runs `read` on a thread that may block, and gives what it returned; absent when the thread did not come to its end.
 /// It begins at once, and not only when somebody waits for it.
-pub(crate) fn blocking<T, F>(threads: &dyn Threads, read: F) -> impl Future<Output = Option<T>> + use<T, F>
-where
-    T: Send + 'static,
-    F: FnOnce() -> T + Send + 'static,
-{
+pub(crate) fn blocking<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(
+    threads: &dyn Threads,
+    read: F,
+) -> impl Future<Output = Option<T>> + use<T, F> {
+    let (job, done) = told_by(read);
+    threads.blocking(job);
+    done
+}
+
+/// The same of what can wait ([`Threads::blocking_behind`]).
+pub(crate) fn blocking_behind<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(
+    threads: &dyn Threads,
+    read: F,
+) -> impl Future<Output = Option<T>> + use<T, F> {
+    let (job, done) = told_by(read);
+    threads.blocking_behind(job);
+    done
+}
+
+/// A job that runs `read`, and what tells of its end.
+fn told_by<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(
+    read: F,
+) -> (Job, impl Future<Output = Option<T>> + use<T, F>) {
     let (sender, done) = tokio::sync::oneshot::channel();
-    threads.blocking(Box::new(move || {
+    let job = Box::new(move || {
         // Whoever asked may have gone away.
         let _ = sender.send(read());
-    }));
-    async move { done.await.ok() }
+    });
+    (job, async move { done.await.ok() })
 }
 
 #[cfg(test)]

@@ -175,7 +175,8 @@ impl Writer {
     async fn commit(&mut self) -> Result<(), CommitFailed> {
         self.committing = std::mem::take(&mut self.askers);
         // A frame that leaves something sequenced behind would put a checkpoint off for ever.
-        let alone = self.committing.len() < SYNC_ASIDE_FROM || self.committer.is_checkpoint_due();
+        let hurried = self.committing.iter().filter(|asker| !asker.is_patient).count();
+        let alone = hurried < SYNC_ASIDE_FROM || self.committer.is_checkpoint_due();
         let committed = if alone { self.committer.append() } else { self.append_aside().await };
         let committed = committed?;
         let askers = std::mem::take(&mut self.committing);
@@ -348,13 +349,15 @@ pub(crate) struct Asker {
     asked: Duration,
     answer: oneshot::Sender<Answered>,
     slot: Option<Arc<Slot>>,
+    /// Hardly anybody waits for it.
+    is_patient: bool,
     _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Asker {
     fn of(job: Job) -> (Request, Self) {
-        let Job { request, asked, answer, slot, _room, patience: _ } = job;
-        (request, Self { asked, answer, slot, _room })
+        let Job { request, asked, answer, slot, _room, patience } = job;
+        (request, Self { asked, answer, slot, is_patient: !patience.is_zero(), _room })
     }
 }
 

@@ -94,16 +94,25 @@ impl Threads {
     }
 }
 
-/// Threads of the machine, of which the partition's comes soon when it wakes: every event waits for it.
-pub struct ComesSoon(pub Arc<dyn wharf_dispatch::Threads>);
+/// Threads of the machine, of which the partition's comes soon when it wakes: every event waits for it. What can wait steps back.
+pub struct Paced {
+    /// Those of the machine.
+    pub machine: Arc<dyn wharf_dispatch::Threads>,
+    /// Those that step back.
+    pub behind: runtime::Handle,
+}
 
-impl wharf_dispatch::Threads for ComesSoon {
+impl wharf_dispatch::Threads for Paced {
     fn blocking(&self, job: Job) {
-        self.0.blocking(job);
+        self.machine.blocking(job);
+    }
+
+    fn blocking_behind(&self, job: Job) {
+        self.behind.spawn_blocking(job);
     }
 
     fn pause(&self, time: Duration) {
-        self.0.pause(time);
+        self.machine.pause(time);
     }
 
     fn partition(&self, task: BoxFuture<'static, ()>) -> io::Result<()> {
@@ -111,6 +120,6 @@ impl wharf_dispatch::Threads for ComesSoon {
             pace::come_soon();
             task.await;
         };
-        self.0.partition(comes_soon.boxed())
+        self.machine.partition(comes_soon.boxed())
     }
 }

@@ -27,7 +27,7 @@ use crate::{
     progress::Progress,
     registry::{Components, Registry},
     secret_key::SecretKey,
-    threads::{ComesSoon, THREADS_STOP, processors},
+    threads::{Paced, THREADS_STOP, processors},
 };
 
 /// How a host is built.
@@ -111,7 +111,8 @@ impl Host {
         let key = SecretKey::find(folder.dir.try_clone().context("the data folder cannot be used")?)?;
         let outside = Outside::new(outward, egress, models, key);
         outside.own_models().set(own_models);
-        let (surroundings, recorder) = surrounded(&folder, settings.recorded(host.recordings), &outside)?;
+        let behind = guests.behind.clone();
+        let (surroundings, recorder) = surrounded(&folder, settings.recorded(host.recordings), &outside, behind)?;
         let dispatcher = Dispatcher::open(&home, options, surroundings, guests.clone())
             .map_err(|error| Failure::of(error.code(), &error))?;
         if settings.follow_clock {
@@ -264,9 +265,14 @@ fn options(settings: &Settings, host_faults_max: u32) -> Options {
 }
 
 /// What the core has around it, with whoever keeps its recordings.
-fn surrounded(folder: &DataFolder, policy: Policy, outside: &Arc<Outside>) -> Result<(Surroundings, Arc<Recorder>)> {
+fn surrounded(
+    folder: &DataFolder,
+    policy: Policy,
+    outside: &Arc<Outside>,
+    behind: runtime::Handle,
+) -> Result<(Surroundings, Arc<Recorder>)> {
     let mut surroundings = Surroundings::of_this_machine(runtime::Handle::current());
-    surroundings.threads = Arc::new(ComesSoon(surroundings.threads));
+    surroundings.threads = Arc::new(Paced { machine: surroundings.threads, behind });
     surroundings.outgoing = Arc::<Outside>::clone(outside);
     let clock = Arc::clone(&surroundings.clock);
     let recordings = folder.recordings().context("the folder of recordings cannot be opened")?;

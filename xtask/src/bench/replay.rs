@@ -252,11 +252,23 @@ impl Bench<'_> {
             let replay = api.read(&format!("/replays/{NAME}"))?;
             let replayed = replay.get("replayed").and_then(Value::as_u64).context("the replay has no count")?;
             looks.push((begun.elapsed(), replayed));
+            self.say_off(&looks);
             match replay.get("phase").and_then(Value::as_str) {
                 Some("running") => {}
                 Some("done") => return Ok(looks),
                 _ => bail!("the replay ended otherwise than done: {replay}"),
             }
+        }
+    }
+
+    /// Says when a look finds the replay off its rate.
+    fn say_off(&self, looks: &[(Duration, u64)]) {
+        let per_s = looks.last_chunk::<2>().and_then(|last| between(last));
+        if let (Some(per_s), Some((at, replayed))) = (per_s, looks.last())
+            && *replayed < self.args.events
+            && (per_s / f64::from(self.args.rate) - 1.0).abs() > LOOK_OFF_MAX
+        {
+            say(&format!("{per_s:.0} events/s before {:.0} s of the replay", at.as_secs_f64()));
         }
     }
 
@@ -266,11 +278,12 @@ impl Bench<'_> {
         poll::until("what was replayed to be settled", DRAIN_S_MAX, self.interrupt, || {
             Ok((api.pending()? == 0).then_some(()))
         })?;
-        // The last look is late by what was left of its pause.
-        let whole = looks.len().saturating_sub(1);
-        let per_s: Vec<f64> = looks.windows(2).take(whole.saturating_sub(1)).filter_map(between).collect();
-        let (at, last) = looks.get(whole.saturating_sub(1)).copied().context("nobody looked")?;
         let (counted, events) = (counted(&api)?, self.args.events);
+        // Behind its last event it only looks through what others sent since.
+        let still = looks.iter().take_while(|(_, replayed)| *replayed < events).count();
+        let still = looks.get(..still).unwrap_or_default();
+        let per_s: Vec<f64> = still.windows(2).filter_map(between).collect();
+        let (at, last) = still.last().copied().context("nobody looked")?;
         Ok(Replayed {
             events: looks.last().map_or(0, |(_, replayed)| *replayed),
             per_s: (last as f64 / at.as_secs_f64()).round(),
