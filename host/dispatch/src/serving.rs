@@ -313,7 +313,7 @@ impl Turn {
         attempts.quarantine.guard(whose, || attempts.surroundings.clock.monotonic(), call).await
     }
 
-    /// Charges what leaves behind the end of the call, and has a line for an answer that breaks off there.
+    /// Charges what leaves behind the end of the call, and has a line for an answer that breaks off though its call did not fail.
     fn late(&self, charges: &Arc<Charges>, shown: String) -> Late {
         let (charges, id) = (Arc::clone(charges), Arc::clone(&self.id));
         let whose = (self.tenant.clone(), self.route.settings.plugin.clone());
@@ -321,7 +321,7 @@ impl Turn {
             charges.add(&whose, 0, &Used { bytes_out: bytes, ..Used::default() });
             if let Some(cut) = cut {
                 let ((tenant, plugin), request, code) = (&whose, &*id, Code::RouteFailed);
-                tracing::info!(%tenant, %plugin, request, %code, "{shown} failed behind its call: {cut}");
+                tracing::info!(%tenant, %plugin, request, %code, "{shown} failed, and its call did not: {cut}");
             }
         })
     }

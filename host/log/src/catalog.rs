@@ -197,6 +197,10 @@ impl<D: Disk> Shared<D> {
         let mut sealed = self.sealed.lock().unwrap_or_else(PoisonError::into_inner);
         sealed.retain(|other| other.head != segment.head);
         sealed.insert(0, segment);
-        sealed.truncate(SEGMENTS_OPEN_MAX);
+        let stay = sealed.len().min(SEGMENTS_OPEN_MAX);
+        let closed = sealed.split_off(stay);
+        drop(sealed);
+        // Closing a file takes its time, and others wait for the segments that stay.
+        drop(closed);
     }
 }

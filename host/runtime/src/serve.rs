@@ -153,7 +153,8 @@ impl Runtime {
             _ => finish(store, &meter, failure.as_ref(), spent).1,
         };
         let (bytes_in, bytes_out, cut) = passing.take();
-        let failure = failure.or_else(|| cut.map(|cut| Failure::new(Code::RouteFailed, cut.to_string())));
+        // What the reader of an answer finds when depends on the reader: it is told, and is no failure of the call.
+        cut.filter(|_| failure.is_none()).into_iter().for_each(|cut| passing.broke_off(cut));
         let used = details.used.get_or_insert_default();
         used.bytes_in += bytes_in;
         used.bytes_out += bytes_out;

@@ -11,7 +11,7 @@
 
 use std::mem::size_of;
 
-use rustix::process::{getpriority_process, nice};
+use rustix::process::{getpid, getpriority_process, nice};
 
 /// How far work of the host's own that nobody waits for steps back, and guests of tenants that use more than their share: beside a thread that
 /// did not it has about a tenth of a processor.
@@ -36,12 +36,14 @@ pub fn come_soon() {
     }
 }
 
-/// Lets this thread step back so far. Where the kernel does not take it the work is done all the same.
+/// Lets this thread step back so far behind the thread that its process began with, and no further where one that did has started it. Where the kernel
+/// does not take it the work is done all the same.
 pub fn step_back(by: i32) {
-    let niceness = getpriority_process(None).unwrap_or(0).saturating_add(by).min(LAST);
+    let now = getpriority_process(None).unwrap_or(0);
+    let niceness = getpriority_process(Some(getpid())).unwrap_or(now).saturating_add(by).clamp(now, LAST.max(now));
     if !ask(niceness, SLICE_NS, 0) {
         // What is missing then is told by no one, and costs others some milliseconds.
-        let _ = nice(by);
+        let _ = nice(niceness - now);
     }
 }
 
@@ -84,5 +86,16 @@ mod tests {
         });
         let (own, of_another) = slices.join().unwrap();
         assert_eq!((own, of_another), (Some(SHORT_SLICE_NS), Some(usual)));
+    }
+
+    #[test]
+    fn who_is_started_by_one_that_stepped_back_steps_back_as_far() {
+        let niceness = || {
+            step_back(BEHIND);
+            getpriority_process(None).unwrap()
+        };
+        let both = thread::spawn(move || (niceness(), thread::spawn(niceness).join().unwrap()));
+        let (first, second) = both.join().unwrap();
+        assert_eq!((first, second), (second, getpriority_process(Some(getpid())).unwrap() + BEHIND));
     }
 }

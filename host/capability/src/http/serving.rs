@@ -63,7 +63,7 @@ pub enum Cut {
 const ENDED: u8 = 1;
 const FAILED: u8 = 2;
 
-/// Who is told what became of an answer behind the end of its call: bytes of it that left, and why it broke off where the call did not fail.
+/// Who is told what became of an answer beside its call: bytes of it that left behind the call's end, and why it broke off where the call did not fail.
 pub type Late = Box<dyn Fn(u64, Option<Cut>) + Send + Sync>;
 
 /// What passes for one request, counted, and how its call stands.
@@ -97,6 +97,11 @@ impl Passing {
     pub fn take(&self) -> (u64, u64, Option<Cut>) {
         self.is_taken.store(true, Ordering::SeqCst);
         (self.bytes_in.load(Ordering::Relaxed), self.bytes_out.swap(0, Ordering::SeqCst), self.cut())
+    }
+
+    /// Tells why the answer of a call that did not fail broke off.
+    pub fn broke_off(&self, cut: Cut) {
+        (self.late)(0, Some(cut));
     }
 
     fn cut(&self) -> Option<Cut> {
