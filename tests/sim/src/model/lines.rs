@@ -215,7 +215,9 @@ impl Delivery<'_> {
             } else if moment.turn.ends()
                 && let Some(from) = from.take()
             {
-                holds.push(Hold { from, until: Some((moment.at.k, last_ms(moment.at.k))) });
+                // What a tenant that goes began may go on, and what was about to begin may begin; nothing that comes of it is kept.
+                let until_ms = if moment.turn == Turn::Erased { u64::MAX } else { last_ms(moment.at.k) };
+                holds.push(Hold { from, until: Some((moment.at.k, until_ms)) });
             }
         }
         holds.extend(from.map(|from| Hold { from, until: None }));
