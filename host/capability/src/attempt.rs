@@ -15,7 +15,7 @@ use crate::{
     inert,
     infer::{self, InferOut},
     keyvalue::CommittedValues,
-    limits::{HELD_VALUES_MAX, INSTANCES_MAX, MEMORIES_MAX, TABLES_MAX},
+    limits::{HELD_VALUES_MAX, INSTANCES_MAX, MEMORIES_MAX, MEMORY_ROOM_PAGES, TABLES_MAX},
     llm::{LlmOut, Tally},
     logging::AttemptLog,
     occasion::Occasion,
@@ -58,6 +58,9 @@ pub struct AttemptContext {
     pub tape: Tape,
 }
 
+/// Room that a memory may begin with, in bytes.
+const MEMORY_ROOM_BYTES: usize = (MEMORY_ROOM_PAGES as usize) << 16;
+
 /// The memory, table and instance budget of an attempt, summed over everything that it creates.
 #[derive(Debug)]
 pub struct Budget {
@@ -91,7 +94,10 @@ fn take(left: &mut usize, wanted: usize) -> bool {
 impl ResourceLimiter for Budget {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         let grown = desired.saturating_sub(current);
-        let taken = take(&mut self.memory_bytes_left, grown);
+        // What the first one begins with may be room in part, which its module did not ask for.
+        let beyond = if self.memory_bytes == 0 { grown.saturating_sub(self.memory_bytes_left) } else { 0 };
+        let of_limit = if beyond <= MEMORY_ROOM_BYTES { grown - beyond } else { grown };
+        let taken = take(&mut self.memory_bytes_left, of_limit);
         self.memory_bytes += if taken { grown } else { 0 };
         self.memory_refused |= !taken;
         Ok(taken)

@@ -94,5 +94,8 @@ pub const TABLE_ELEMENTS_SETTABLE_MAX: u32 = 65_536;
 /// Core instances of one attempt.
 pub const INSTANCES_MAX: usize = 64;
 
+/// Pages of 64 KiB that a memory may grow by before it is more than it began with: as much as the SDK of Rust sets aside for its heap.
+pub const MEMORY_ROOM_PAGES: u32 = 4;
+
 /// Linear memories of one attempt.
 pub const MEMORIES_MAX: usize = 8;

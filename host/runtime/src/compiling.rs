@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use wasmtime::Engine;
+use wharf_capability::limits::MEMORY_ROOM_PAGES;
 use wharf_inspect::ComponentError;
+use wharf_parts::with_room;
 
 use crate::{functions::Functions, image::Image, settings};
 
@@ -53,7 +55,10 @@ pub fn compile_knowing(wasm: &[u8], known: Vec<u8>) -> Result<(Vec<u8>, Vec<u8>)
 
 /// The same with an engine that there is.
 pub(crate) fn compile_with(engine: &Engine, wasm: &[u8]) -> Result<Vec<u8>, ComponentError> {
-    let made = if is_module(wasm) { engine.precompile_module(wasm) } else { engine.precompile_component(wasm) };
+    let made = match is_module(wasm) {
+        true => engine.precompile_module(wasm),
+        false => engine.precompile_component(&with_room(wasm, MEMORY_ROOM_PAGES)),
+    };
     made.map_err(invalid)
 }
 
@@ -71,10 +76,13 @@ pub(crate) fn load<T: Image>(engine: &Engine, artifact: &[u8]) -> Result<T, Comp
 
 #[cfg(test)]
 mod tests {
-    use wasmtime::{Module, component::Component};
+    use wasmtime::{
+        Module, Store,
+        component::{Component, Linker},
+    };
 
     use super::*;
-    use crate::settings::{Reset, config};
+    use crate::settings::{Reset, compiler, config};
 
     #[test]
     fn what_is_compiled_elsewhere_is_taken_by_a_hosts_engine_for_what_it_is() {
@@ -94,6 +102,53 @@ mod tests {
             format!("(func (param i64) (result i64) local.get 0 {steps})")
         });
         wat::parse_str(format!("(component (core module {}))", functions.collect::<String>())).unwrap()
+    }
+
+    /// What a module is told that asks for pages one after the other, how many it has, and a byte that it wrote to each of those it was given.
+    fn told(engine: &Engine, wasm: &[u8], wanted: &[u32]) -> Vec<u32> {
+        let component = load::<Component>(engine, &compile_with(engine, wasm).unwrap()).unwrap();
+        let mut store = Store::new(engine, ());
+        store.set_epoch_deadline(u64::MAX / 2);
+        let instance = Linker::new(engine).instantiate(&mut store, &component).unwrap();
+        let grow = instance.get_typed_func::<(u32,), (u32,)>(&mut store, "grow").unwrap();
+        let size = instance.get_typed_func::<(), (u32,)>(&mut store, "size").unwrap();
+        let mut told = Vec::new();
+        for pages in wanted {
+            told.push(grow.call(&mut store, (*pages,)).unwrap().0);
+            told.push(size.call(&mut store, ()).unwrap().0);
+        }
+        told
+    }
+
+    #[test]
+    fn a_module_is_told_of_its_memory_what_it_would_be_without_room() {
+        let engine = Engine::new(&compiler().unwrap()).unwrap();
+        // Beside the second a module could grow the memory of the first if it were given it, so none has room.
+        for pages in ["1", "0", "2 9", "3 3"] {
+            let of = |other: &str| {
+                let text = format!(
+                    r#"(component {other} (core module $m (memory {pages}) (global i32 (i32.const 1))
+                       (func (export "grow") (param i32) (result i32) (local $at i32)
+                         (local.tee $at (memory.grow (local.get 0)))
+                         (if (i32.and (i32.ne (local.get $at) (i32.const -1)) (i32.ne (local.get 0) (i32.const 0)))
+                           (then (i32.store8 (i32.mul (local.get $at) (i32.const 65536)) (i32.const 1))
+                             (i32.store8 (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 1)) (i32.const 1)))))
+                       (func (export "size") (result i32) memory.size))
+                     (core instance $i (instantiate $m))
+                     (func (export "grow") (param "pages" u32) (result u32) (canon lift (core func $i "grow")))
+                     (func (export "size") (result u32) (canon lift (core func $i "size"))))"#
+                );
+                wat::parse_str(text).unwrap()
+            };
+            let (roomy, plain) =
+                (of(""), of(r#"(core module (import "a" "b" (memory 0)) (func (drop (memory.size))))"#));
+            let has_room = with_room(&roomy, MEMORY_ROOM_PAGES) != roomy;
+            assert_eq!(has_room, pages != "3 3");
+            assert_eq!(with_room(&plain, MEMORY_ROOM_PAGES), plain);
+            for wanted in [[0, 1, 1, 1, 1, 1, 0], [3, 0, 2, 1, 70_000, u32::MAX, 5], [65_536, 65_535, 9, 8, 7, 6, 1]] {
+                assert_eq!(told(&engine, &roomy, &wanted), told(&engine, &plain, &wanted), "{pages}: {wanted:?}");
+            }
+        }
     }
 
     #[test]

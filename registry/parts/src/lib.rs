@@ -9,6 +9,7 @@
 
 pub mod limits;
 mod name;
+mod room;
 mod section;
 mod shape;
 mod split;
@@ -16,4 +17,5 @@ mod split;
 mod whole;
 
 pub use name::wanted;
+pub use room::with_room;
 pub use split::{Part, Parts, parts};

@@ -241,7 +241,7 @@ fn look(sections: &[Section<'_>]) -> Option<Top> {
 }
 
 /// How many modules a section that defines none gives an index.
-fn added(section: &Section<'_>) -> Option<u32> {
+pub(crate) fn added(section: &Section<'_>) -> Option<u32> {
     let reader = BinaryReader::new(section.body, section.at);
     let mut modules = 0;
     match section.id {
