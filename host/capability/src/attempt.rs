@@ -67,6 +67,8 @@ pub struct Budget {
     /// Bytes of linear memory so far. Memories never shrink.
     memory_bytes: usize,
     memory_bytes_left: usize,
+    /// What memories may begin with beyond that, in all.
+    room_bytes_left: usize,
     table_elements_left: usize,
     /// The attempt asked for more memory than it may have.
     pub memory_refused: bool,
@@ -80,7 +82,14 @@ impl Budget {
     pub fn new(limits: LimitsDocument) -> Self {
         let memory_bytes_left = usize::try_from(limits.memory_mib).unwrap_or(usize::MAX).saturating_mul(1 << 20);
         let table_elements_left = usize::try_from(limits.host.table_elements).unwrap_or(usize::MAX);
-        Self { memory_bytes: 0, memory_bytes_left, table_elements_left, memory_refused: false, tables_refused: false }
+        Self {
+            memory_bytes: 0,
+            memory_bytes_left,
+            room_bytes_left: MEMORY_ROOM_BYTES,
+            table_elements_left,
+            memory_refused: false,
+            tables_refused: false,
+        }
     }
 }
 
@@ -94,9 +103,9 @@ fn take(left: &mut usize, wanted: usize) -> bool {
 impl ResourceLimiter for Budget {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         let grown = desired.saturating_sub(current);
-        // What the first one begins with may be room in part, which its module did not ask for.
-        let beyond = if self.memory_bytes == 0 { grown.saturating_sub(self.memory_bytes_left) } else { 0 };
-        let of_limit = if beyond <= MEMORY_ROOM_BYTES { grown - beyond } else { grown };
+        // What one begins with may be room in part, which its module did not ask for.
+        let beyond = if current == 0 { grown.saturating_sub(self.memory_bytes_left) } else { 0 };
+        let of_limit = if take(&mut self.room_bytes_left, beyond) { grown - beyond } else { grown };
         let taken = take(&mut self.memory_bytes_left, of_limit);
         self.memory_bytes += if taken { grown } else { 0 };
         self.memory_refused |= !taken;

@@ -22,6 +22,7 @@ use rustix::{
     mm::{Advice, madvise},
 };
 use wasmtime::Engine;
+use wharf_capability::limits::MEMORY_ROOM_PAGES;
 use wharf_event::Digest;
 
 use crate::{
@@ -221,11 +222,14 @@ pub(crate) fn name(engine: &Engine, what: What, digest: &Digest) -> String {
     hasher.write(MAGIC);
     std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut hasher);
     hasher.write(WASMTIME_VERSION.as_bytes());
-    // Nothing for a component: it is the older of the two. As many bytes as a digest has are no digest with more before it.
-    hasher.write(match what {
-        What::Component => b"",
-        What::Module => b"core module",
-    });
+    // As many bytes as a digest has are no digest with more before it.
+    match what {
+        What::Component => {
+            hasher.write(b"component with room");
+            hasher.write(&MEMORY_ROOM_PAGES.to_le_bytes());
+        }
+        What::Module => hasher.write(b"core module"),
+    }
     hasher.write(digest.as_bytes());
     format!("{}{SUFFIX}", hasher.0.finalize().to_hex())
 }

@@ -10,7 +10,10 @@ use wharf_capability::limits::MEMORY_ROOM_PAGES;
 use wharf_inspect::ComponentError;
 use wharf_parts::with_room;
 
-use crate::{functions::Functions, image::Image, settings};
+use crate::{functions::Functions, image::Image, limits::MEMORY_BYTES_MAX, settings};
+
+/// Pages of 64 KiB that the pool has for a memory.
+const MEMORY_PAGES_MAX: u32 = (MEMORY_BYTES_MAX >> 16) as u32;
 
 /// What a core module begins with.
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
@@ -57,7 +60,7 @@ pub fn compile_knowing(wasm: &[u8], known: Vec<u8>) -> Result<(Vec<u8>, Vec<u8>)
 pub(crate) fn compile_with(engine: &Engine, wasm: &[u8]) -> Result<Vec<u8>, ComponentError> {
     let made = match is_module(wasm) {
         true => engine.precompile_module(wasm),
-        false => engine.precompile_component(&with_room(wasm, MEMORY_ROOM_PAGES)),
+        false => engine.precompile_component(&with_room(wasm, MEMORY_ROOM_PAGES, MEMORY_PAGES_MAX)),
     };
     made.map_err(invalid)
 }
@@ -142,9 +145,9 @@ mod tests {
             };
             let (roomy, plain) =
                 (of(""), of(r#"(core module (import "a" "b" (memory 0)) (func (drop (memory.size))))"#));
-            let has_room = with_room(&roomy, MEMORY_ROOM_PAGES) != roomy;
+            let has_room = with_room(&roomy, MEMORY_ROOM_PAGES, MEMORY_PAGES_MAX) != roomy;
             assert_eq!(has_room, pages != "3 3");
-            assert_eq!(with_room(&plain, MEMORY_ROOM_PAGES), plain);
+            assert_eq!(with_room(&plain, MEMORY_ROOM_PAGES, MEMORY_PAGES_MAX), plain);
             for wanted in [[0, 1, 1, 1, 1, 1, 0], [3, 0, 2, 1, 70_000, u32::MAX, 5], [65_536, 65_535, 9, 8, 7, 6, 1]] {
                 assert_eq!(told(&engine, &roomy, &wanted), told(&engine, &plain, &wanted), "{pages}: {wanted:?}");
             }

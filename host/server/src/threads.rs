@@ -58,11 +58,11 @@ impl Threads {
             .event_interval(EVENT_INTERVAL)
             .enable_all()
             .build()?;
-        // One more than run at a time: what an attempt does beside its guest waits for no guest.
+        // One more than run at a time: what an attempt does beside its guest waits for no guest. They do not ask to come soon: whom they let in for that they would
+        // interrupt for every request, and those that step back let them in without.
         let guests = runtime::Builder::new_multi_thread()
             .worker_threads(processors() + 1)
             .thread_name("wharf-guest")
-            .on_thread_start(pace::come_soon)
             .enable_time()
             .build()?;
         let behind = runtime::Builder::new_multi_thread()

@@ -1,4 +1,4 @@
-//! Room in a component's memories: pages that each has from its beginning on, and gives out when its module asks for more.
+//! Room in a component's memory: pages that it has from its beginning on, and gives out when its module asks for more.
 //!
 //! A memory that grew has to be taken back before the next instance has its place, and that is a change of page tables which every processor that runs this
 //! process is interrupted for: in a virtual machine it costs more than many a call. Most allocators ask for their first page at the first call.
@@ -6,9 +6,9 @@
 //! A module that grows its memory gets `memory.size` as a number of its own, and a function that is called in place of `memory.grow`: it gives what the
 //! room has, and asks the memory only for what is beyond. So both give what they gave before, and what is beyond the room is refused as it was.
 //!
-//! Invariants: only a module that no other can grow the memory of has room; a component of which that is not certain is left as it is. Indices stay,
-//! since what is added comes last. What differs is that a module that reads or writes beyond its own size, but within the room, is not stopped: it meets
-//! zeros, and nobody else's bytes.
+//! Invariants: only a memory that is the one of its component, and that no module but its own can grow, has room; a component of which that is not certain is
+//! left as it is. Indices stay, since what is added comes last. What differs is that a module that reads or writes beyond its own size, but within the
+//! room, is not stopped: it meets what itself put there, or zeros.
 
 use std::{borrow::Cow, convert::Infallible};
 
@@ -33,33 +33,34 @@ const PAGES_MAX: i32 = 65_536;
 /// What `memory.grow` says where there is no more.
 const REFUSED: i32 = -1;
 
-/// Gives the memories of a component that was found valid room for so many pages of 64 KiB.
+/// Gives the memory of a component that was found valid room for so many pages of 64 KiB, as far as it has no more than `most` then.
 #[must_use]
-pub fn with_room(component: &[u8], pages: u32) -> Cow<'_, [u8]> {
-    roomy(component, pages).map_or(Cow::Borrowed(component), Cow::Owned)
+pub fn with_room(component: &[u8], pages: u32, most: u32) -> Cow<'_, [u8]> {
+    roomy(component, pages, most).map_or(Cow::Borrowed(component), Cow::Owned)
 }
 
 /// The same; nothing where no memory is to have any.
-fn roomy(component: &[u8], pages: u32) -> Option<Vec<u8>> {
+fn roomy(component: &[u8], pages: u32, most: u32) -> Option<Vec<u8>> {
     let sections = sections(component)?;
     let mut outlines = Vec::new();
     for section in &sections {
         match section.id {
             CORE_MODULE => outlines.push(Outline::of(section.body)?),
-            INNER_COMPONENT if has_modules(section.body)? => return None,
+            INNER_COMPONENT if has_modules(section.body) => return None,
             INNER_COMPONENT => {}
             // A module that comes from elsewhere may grow any memory.
             _ if added(section)? > 0 => return None,
             _ => {}
         }
     }
-    if outlines.iter().any(|outline| outline.imports_memory && outline.asks) {
+    let with_memories = outlines.iter().filter(|outline| !outline.memories.is_empty()).count();
+    if with_memories != 1 || outlines.iter().any(Outline::may_grow_anothers) {
         return None;
     }
     let (mut out, mut is_changed) = (COMPONENT.to_vec(), false);
     let mut outlines = outlines.into_iter();
     for section in &sections {
-        let added = if section.id == CORE_MODULE { outlines.next()?.added(pages) } else { None };
+        let added = if section.id == CORE_MODULE { outlines.next()?.added(pages, most) } else { None };
         match added {
             Some(mut added) => {
                 let mut module = Module::new();
@@ -73,19 +74,10 @@ fn roomy(component: &[u8], pages: u32) -> Option<Vec<u8>> {
     is_changed.then_some(out)
 }
 
-/// Whether a component within has modules of its own or of another.
-fn has_modules(component: &[u8]) -> Option<bool> {
-    for section in sections(component)? {
-        let has = match section.id {
-            CORE_MODULE => true,
-            INNER_COMPONENT => has_modules(section.body)?,
-            _ => added(&section)? > 0,
-        };
-        if has {
-            return Some(true);
-        }
-    }
-    Some(false)
+/// Whether a component within has modules of its own.
+fn has_modules(component: &[u8]) -> bool {
+    let mut payloads = Parser::new(0).parse_all(component);
+    payloads.any(|payload| payload.map_or(true, |payload| matches!(payload, Payload::ModuleSection { .. })))
 }
 
 /// What decides about a module's room.
@@ -96,12 +88,12 @@ struct Outline {
     globals: u32,
     /// Memories of its own.
     memories: Vec<MemoryType>,
-    imports_memory: bool,
+    /// Those that it imports.
+    imported: usize,
     /// Whether it asks how large a memory is, or for more of it.
     asks: bool,
     grows: bool,
-    /// The sections that get something more, as far as it has them: types, functions, globals, code.
-    has: [bool; 4],
+    has_globals: bool,
 }
 
 impl Outline {
@@ -110,32 +102,29 @@ impl Outline {
         for payload in Parser::new(0).parse_all(module) {
             match payload.ok()? {
                 Payload::TypeSection(types) => {
-                    let types: Vec<_> = types.into_iter_err_on_gc_types().collect::<Result<_, _>>().ok()?;
-                    outline.types = u32::try_from(types.len()).ok()?;
-                    outline.has[0] = true;
+                    for of in types.into_iter_err_on_gc_types() {
+                        of.ok()?;
+                        outline.types += 1;
+                    }
                 }
                 Payload::ImportSection(imports) => {
                     for import in imports.into_imports() {
                         match import.ok()?.ty {
                             TypeRef::Func(_) | TypeRef::FuncExact(_) => outline.functions += 1,
                             TypeRef::Global(_) => outline.globals += 1,
-                            TypeRef::Memory(_) => outline.imports_memory = true,
+                            TypeRef::Memory(_) => outline.imported += 1,
                             TypeRef::Table(_) | TypeRef::Tag(_) => {}
                         }
                     }
                 }
-                Payload::FunctionSection(functions) => {
-                    outline.functions += functions.count();
-                    outline.has[1] = true;
-                }
+                Payload::FunctionSection(functions) => outline.functions += functions.count(),
                 Payload::MemorySection(memories) => {
                     outline.memories = memories.into_iter().collect::<Result<_, _>>().ok()?;
                 }
                 Payload::GlobalSection(globals) => {
                     outline.globals += globals.count();
-                    outline.has[2] = true;
+                    outline.has_globals = true;
                 }
-                Payload::CodeSectionStart { .. } => outline.has[3] = true,
                 Payload::CodeSectionEntry(body) => outline.look(&body)?,
                 _ => {}
             }
@@ -144,7 +133,7 @@ impl Outline {
     }
 
     fn look(&mut self, body: &FunctionBody<'_>) -> Option<()> {
-        if may_ask(body) && !(self.asks && self.grows) {
+        if !(self.asks && self.grows) && may_ask(body) {
             for operator in body.get_operators_reader().ok()? {
                 let operator = operator.ok()?;
                 self.grows |= matches!(operator, Operator::MemoryGrow { .. });
@@ -154,14 +143,20 @@ impl Outline {
         Some(())
     }
 
+    /// Whether it may ask about a memory of another module, or for more of it.
+    fn may_grow_anothers(&self) -> bool {
+        // Of more than one only the first is looked for.
+        self.imported > 0 && (self.asks || self.imported + self.memories.len() > 1)
+    }
+
     /// What the module gets for so many pages; nothing where it is to stay as it is.
-    fn added(self, pages: u32) -> Option<Added> {
+    fn added(self, pages: u32, most: u32) -> Option<Added> {
         let [memory] = self.memories.as_slice() else { return None };
         let is_plain = !memory.memory64 && !memory.shared && memory.page_size_log2.is_none();
-        if !(is_plain && self.grows && !self.imports_memory && self.has == [true; 4]) {
+        if !(is_plain && self.grows && self.imported == 0 && self.has_globals) {
             return None;
         }
-        let most = memory.maximum.unwrap_or(PAGES_MAX.unsigned_abs().into());
+        let most = memory.maximum.unwrap_or(u64::MAX).min(most.into());
         let with_room = most.min(memory.initial + u64::from(pages));
         let size = i32::try_from(memory.initial).ok()?;
         (with_room > memory.initial).then_some(Added {
@@ -174,7 +169,7 @@ impl Outline {
     }
 }
 
-/// Whether the bytes of a function can be such that it asks for its memory. Few can that do not, so the others need not be read.
+/// Whether the bytes of a function can be such that it asks for the first memory. Few can that do not, so the others need not be read.
 fn may_ask(body: &FunctionBody<'_>) -> bool {
     /// `memory.size` and `memory.grow`.
     const ASKS: [u8; 2] = [0x3f, 0x40];
@@ -200,9 +195,9 @@ impl Added {
         const THEN: u32 = 2;
         let mut function = Function::new([(2, ValType::I32)]);
         let mut code = function.instructions();
-        // What no memory has is refused, so that no sum overflows.
+        // What no memory has is refused by the memory itself, and no sum overflows.
         code.local_get(WANTED).i32_const(PAGES_MAX).i32_gt_u().if_(BlockType::Empty);
-        code.i32_const(REFUSED).return_().end();
+        code.local_get(WANTED).memory_grow(0).return_().end();
         code.global_get(self.global).local_tee(BEFORE).local_get(WANTED).i32_add().local_tee(THEN);
         code.memory_size(0).i32_gt_u().if_(BlockType::Empty);
         code.local_get(THEN).memory_size(0).i32_sub().memory_grow(0).i32_const(REFUSED).i32_eq();
@@ -307,9 +302,11 @@ mod tests {
 
     #[test]
     fn a_memory_that_its_module_grows_has_room_as_far_as_it_may_grow() {
-        for (pages, expected) in [("1", 5), ("3 1000", 7), ("3 5", 5), ("3 3", 3), ("65534", 65_536), ("0", 4)] {
+        for (pages, expected) in
+            [("1", 5), ("3 1000", 7), ("3 5", 5), ("3 3", 3), ("4094", 4_096), ("4097", 4_097), ("0", 4)]
+        {
             let component = component(&module(pages));
-            let roomy = with_room(&component, 4);
+            let roomy = with_room(&component, 4, 4_096);
             Validator::new().validate_all(&roomy).unwrap();
             assert_eq!(initial(&roomy), [expected], "{pages}");
         }
@@ -318,15 +315,15 @@ mod tests {
     #[test]
     fn what_does_not_grow_stays_and_what_does_has_it_beside_that() {
         let one = module("1");
-        let still = r#"(core module (memory 2) (global i32 (i32.const 7)) (func (result i32) memory.size))
-            (component (component)) (core module)"#;
-        let component = component(&format!("{one} {still} {one}"));
-        let roomy = with_room(&component, 4);
+        let still = r#"(core module (import "a" "b" (memory 0)) (global i32 (i32.const 7)) (func (result i32) (i32.load8_u (i32.const 0))))
+            (component (component))"#;
+        let component = component(&format!("{still} {one} {still}"));
+        let roomy = with_room(&component, 4, 4_096);
         Validator::new().validate_all(&roomy).unwrap();
-        assert_eq!(initial(&roomy), [5, 2, 5]);
+        assert_eq!(initial(&roomy), [5]);
         let (before, after) = (sections(&component).unwrap(), sections(&roomy).unwrap());
         let kept = before.iter().zip(&after).filter(|(before, after)| before.whole == after.whole).count();
-        assert_eq!((before.len(), after.len(), kept), (5, 5, 3));
+        assert_eq!((before.len(), after.len(), kept), (5, 5, 4));
     }
 
     #[test]
@@ -336,20 +333,25 @@ mod tests {
             // By a memory that it is given, whatever that is.
             format!(r#"(core module (import "a" "b" (memory 1)) {GROWS})"#),
             r#"(core module (import "a" "b" (memory 1)) (func (result i32) memory.size))"#.to_owned(),
+            // The second one of those that it is given.
+            r#"(core module (import "a" "b" (memory 1)) (import "a" "c" (memory 1)) (func (result i32) i32.const 1 memory.grow 1))"#.to_owned(),
+            r#"(core module (import "a" "b" (memory 1)) (memory 1) (func (result i32) memory.size 1))"#.to_owned(),
+            "(core module (memory 1))".to_owned(),
+            one.clone(),
             "(component (core module))".to_owned(),
             "(component (component (core module)))".to_owned(),
             r#"(import "m" (core module))"#.to_owned(),
         ];
         for other in others {
             let component = component(&format!("{one} {other}"));
-            assert!(matches!(with_room(&component, 4), Cow::Borrowed(_)), "{other}");
+            assert!(matches!(with_room(&component, 4, 4_096), Cow::Borrowed(_)), "{other}");
         }
         let none = format!("(core module (memory 1) {GROWS})");
         for text in ["", "(core module)", "(core module (memory 1))", &none] {
-            assert!(matches!(with_room(&component(text), 4), Cow::Borrowed(_)), "{text}");
+            assert!(matches!(with_room(&component(text), 4, 4_096), Cow::Borrowed(_)), "{text}");
         }
-        assert!(matches!(with_room(&component(&one), 0), Cow::Borrowed(_)));
-        assert!(matches!(with_room(b"no component", 4), Cow::Borrowed(_)));
+        assert!(matches!(with_room(&component(&one), 0, 4_096), Cow::Borrowed(_)));
+        assert!(matches!(with_room(b"no component", 4, 4_096), Cow::Borrowed(_)));
     }
 
     #[test]
