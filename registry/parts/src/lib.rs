@@ -1,4 +1,5 @@
-//! A component taken apart: large core modules that are the same in many components, and the rest, which imports them.
+//! A component made ready to be compiled: taken apart into large core modules that are the same in many components and the rest, which imports them; and
+//! with room in a memory that grows (`room.rs`).
 //!
 //! A plugin in Python or JavaScript is a small module with memory and data, another one in every build, beside an interpreter that is
 //! byte for byte the same in every build of the same SDK. Taken out, the interpreter can be compiled, kept and loaded once.
