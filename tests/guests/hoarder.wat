@@ -3,7 +3,7 @@
 (component
   ;; Memory and answers: realloc gives the same page again and again, since one call is all that an instance sees.
   (core module $home
-    (memory (export "memory") 16)
+    (memory (export "memory") 24)
     (func (export "realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
       (local.set $at (i32.and (i32.add (global.get $next) (i32.const 15)) (i32.const -16)))
       (global.set $next (i32.add (local.get $at) (local.get 3)))

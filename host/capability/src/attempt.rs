@@ -266,3 +266,23 @@ impl WasiView for Attempt {
         WasiCtxView { ctx, table: &mut self.table }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_memory_begins_with_may_be_beyond_the_limit_by_its_room_and_no_growth_may() {
+        const MIB: usize = 1 << 20;
+        let budget = || Budget::new(LimitsDocument { memory_mib: 1, ..LimitsDocument::default() });
+        let begins = |budget: &mut Budget, bytes| budget.memory_growing(0, bytes, None).unwrap();
+        let mut one = budget();
+        assert!(begins(&mut one, MIB + MEMORY_ROOM_BYTES) && !one.memory_refused);
+        assert!(!one.memory_growing(MIB + MEMORY_ROOM_BYTES, MIB + MEMORY_ROOM_BYTES + 1, None).unwrap());
+        assert!(!begins(&mut one, 1) && one.memory_refused, "it is given once");
+        assert!(!begins(&mut budget(), MIB + MEMORY_ROOM_BYTES + 1));
+        let mut grows = budget();
+        assert!(begins(&mut grows, MIB - 1) && !grows.memory_growing(MIB - 1, MIB + 1, None).unwrap());
+        assert!(grows.memory_growing(MIB - 1, MIB, None).unwrap());
+    }
+}
