@@ -107,7 +107,7 @@ mod tests {
         wat::parse_str(format!("(component (core module {}))", functions.collect::<String>())).unwrap()
     }
 
-    /// What a module is told that asks for pages one after the other, how many it has, and a byte that it wrote to each of those it was given.
+    /// What a module is told that asks for pages one after the other, and how many it has behind each; it writes to the first and the last of those that it is given.
     fn told(engine: &Engine, wasm: &[u8], wanted: &[u32]) -> Vec<u32> {
         let component = load::<Component>(engine, &compile_with(engine, wasm).unwrap()).unwrap();
         let mut store = Store::new(engine, ());

@@ -133,7 +133,7 @@ impl Outline {
     }
 
     fn look(&mut self, body: &FunctionBody<'_>) -> Option<()> {
-        if !(self.asks && self.grows) && may_ask(body) {
+        if !self.grows && may_ask(body) {
             for operator in body.get_operators_reader().ok()? {
                 let operator = operator.ok()?;
                 self.grows |= matches!(operator, Operator::MemoryGrow { .. });
