@@ -7,6 +7,8 @@
 //! Invariant: who wants a place and is held back gets its turn again when what held it back may be over, without having to ask: at its
 //! own end for a target, at any of its ends for a tenant. A turn costs the logarithm of those who want one, whatever waits behind them.
 //!
+//! While nobody wants one that is not there, a call that is of no delivery takes its place and leaves it without the scheduler.
+//!
 //! It holds no delivery and starts nothing, and knows no rule but those that it is told with each turn.
 
 use std::collections::{BTreeMap, HashMap};
@@ -52,6 +54,8 @@ struct OfTenant {
 /// All places.
 pub(crate) struct Places {
     max: u32,
+    /// Whether places may be taken and left without the scheduler: as long as it runs, and is not about to end.
+    is_open: bool,
     running: u32,
     tenants: HashMap<TenantName, OfTenant>,
     line: Line<TenantName>,
@@ -74,7 +78,8 @@ pub(crate) struct Held {
 
 impl Places {
     pub(crate) fn new(max: u32) -> Self {
-        Self { max, running: 0, tenants: HashMap::new(), line: Line::new(), weights: BTreeMap::new() }
+        let (tenants, line, weights) = (HashMap::new(), Line::new(), BTreeMap::new());
+        Self { max, is_open: false, running: 0, tenants, line, weights }
     }
 
     /// How many are taken.
@@ -82,12 +87,53 @@ impl Places {
         self.running
     }
 
-    /// A target has something to do. Nothing changes where it wants a place already, or has to wait for one of its own to end.
-    pub(crate) fn wants(&mut self, (tenant, target): &LaneKey) {
-        let of_tenant = self.tenants.entry(tenant.clone()).or_insert_with(|| {
+    /// Whether places may be taken and left without the scheduler.
+    pub(crate) fn open(&mut self, is_open: bool) {
+        self.is_open = is_open;
+    }
+
+    /// A target takes a place of which nobody else could have had the turn: nobody is in line, and nothing holds it back.
+    pub(crate) fn takes(&mut self, key: &LaneKey, of_tenant: Share, of_target: Share) -> bool {
+        if self.is_waited_for(key) {
+            return false;
+        }
+        self.enter(&key.0);
+        let admits = self.admits(key, of_tenant, of_target);
+        let takes = admits && self.tenants.get(&key.0).is_some_and(|of| self.leaves_enough(of));
+        if takes {
+            self.begins(key, of_target.memory_mib);
+        } else if admits {
+            self.rests(key);
+        }
+        takes
+    }
+
+    /// A place that a target had is free again, if nobody waits for that: whose turn it is then is the scheduler's to see.
+    pub(crate) fn leaves(&mut self, key: &LaneKey, memory_mib: u32) -> bool {
+        let leaves = !self.is_waited_for(key);
+        if leaves {
+            self.ends(key, memory_mib);
+        }
+        leaves
+    }
+
+    /// Whether somebody is in line, or waits for an end of a target's or its tenant's.
+    fn is_waited_for(&self, (tenant, target): &LaneKey) -> bool {
+        let waits = |of: &OfTenant| of.held.is_some() || of.targets.get(target).is_some_and(|one| one.held.is_some());
+        !self.is_open || self.line.first().is_some() || self.tenants.get(tenant).is_some_and(waits)
+    }
+
+    fn enter(&mut self, tenant: &TenantName) -> &mut OfTenant {
+        self.tenants.entry(tenant.clone()).or_insert_with(|| {
             *self.weights.entry(1).or_default() += 1;
             OfTenant::new()
-        });
+        })
+    }
+
+    /// A target has something to do. Nothing changes where it wants a place already, or has to wait for one of its own to end.
+    pub(crate) fn wants(&mut self, (tenant, target): &LaneKey) {
+        self.enter(tenant);
+        let Some(of_tenant) = self.tenants.get_mut(tenant) else { return };
         if of_tenant.targets.get(target).is_none_or(|of| of.held != Some(Code::HeldPlugin)) {
             of_tenant.wants(target);
             of_tenant.join(tenant, &mut self.line);
@@ -167,10 +213,7 @@ impl Places {
     /// A target takes no turn until one of its attempts ends, or it is told to want one again.
     pub(crate) fn holds(&mut self, key: &LaneKey, code: Code) {
         self.rests(key);
-        let of = self.tenants.entry(key.0.clone()).or_insert_with(|| {
-            *self.weights.entry(1).or_default() += 1;
-            OfTenant::new()
-        });
+        let of = self.enter(&key.0);
         of.targets.entry(key.1.clone()).or_default().held = Some(code);
     }
 

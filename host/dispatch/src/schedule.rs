@@ -25,7 +25,7 @@ use crate::{
     partition::{Arisen, chain},
     rates::Rates,
     rules::RuleSet,
-    seats::{Asker, Askers},
+    seats::{Asker, Askers, Heard},
     sending,
     slot::{Done, Slot},
     timers::Timers,
@@ -65,7 +65,7 @@ pub(crate) struct Scheduler {
     arisen: mpsc::UnboundedReceiver<Arisen>,
     /// Calls of batches that want a place, and those that wait for one.
     asked: (mpsc::UnboundedReceiver<Asker>, Askers),
-    done: (mpsc::UnboundedSender<Done>, mpsc::UnboundedReceiver<Done>),
+    done: mpsc::UnboundedReceiver<Done>,
     read: (mpsc::UnboundedSender<ReadAhead>, mpsc::UnboundedReceiver<ReadAhead>),
     stopping: watch::Receiver<bool>,
     rules: watch::Receiver<Arc<RuleSet>>,
@@ -86,7 +86,7 @@ impl Scheduler {
     pub(crate) fn new(
         attempts: Arc<Attempts>,
         guests: tokio::runtime::Handle,
-        (arisen, asked): (mpsc::UnboundedReceiver<Arisen>, mpsc::UnboundedReceiver<Asker>),
+        (arisen, Heard { asked, done }): (mpsc::UnboundedReceiver<Arisen>, Heard),
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let (rules, lifted) = (attempts.rules.subscribe(), attempts.quarantine.lifted());
@@ -99,7 +99,7 @@ impl Scheduler {
             let_through,
             arisen,
             asked: (asked, Askers::default()),
-            done: mpsc::unbounded_channel(),
+            done,
             read: mpsc::unbounded_channel(),
             stopping,
             lanes: BTreeMap::new(),
@@ -113,11 +113,17 @@ impl Scheduler {
 
     /// Runs until told to stop and the last attempt has ended.
     pub(crate) async fn run(mut self) {
+        self.schedule().await;
+        self.attempts.places().open(false);
+    }
+
+    async fn schedule(&mut self) {
         if let Err(error) = self.begin() {
             return self.unreadable(&error);
         }
         loop {
             let stopping = *self.stopping.borrow();
+            self.attempts.places().open(!stopping);
             if stopping && self.attempts.places().running() == 0 {
                 return;
             }
@@ -133,7 +139,7 @@ impl Scheduler {
                     None => return,
                 },
                 Some(asker) = self.asked.0.recv() => self.seat(asker),
-                Some(done) = self.done.1.recv() => self.ended(done),
+                Some(done) = self.done.recv() => self.ended(done),
                 Some(read) = self.read.1.recv() => self.hold(read),
                 changed = self.stopping.changed() => if changed.is_err() {
                     // The host is gone.
@@ -161,7 +167,7 @@ impl Scheduler {
         while let Ok(asker) = self.asked.0.try_recv() {
             self.seat(asker);
         }
-        while let Ok(done) = self.done.1.try_recv() {
+        while let Ok(done) = self.done.try_recv() {
             self.ended(done);
         }
         while let Ok(read) = self.read.1.try_recv() {
@@ -319,7 +325,7 @@ impl Scheduler {
 
     /// Runs an attempt that has its place.
     fn run_attempt(&self, key: LaneKey, waiting: Waiting, memory_mib: u32) {
-        let (attempts, done) = (Arc::clone(&self.attempts), self.done.0.clone());
+        let (attempts, done) = (Arc::clone(&self.attempts), self.attempts.seats.done());
         // The scheduler hears of the end even if the attempt panics, or is never polled.
         let timer = waiting.row.timed.then(|| (waiting.row.timer(waiting.id).into(), waiting.row.attempts));
         let call = self.attempts.breakers.begin(&key);
@@ -394,7 +400,7 @@ impl Scheduler {
                 places.rests(key);
             }
         }
-        let (done, call) = (self.done.0.clone(), self.attempts.breakers.begin(key));
+        let (done, call) = (self.attempts.seats.done(), self.attempts.breakers.begin(key));
         let slot = Slot::new(done, key.clone(), memory_mib, None, call);
         // Who has gone meanwhile leaves it free.
         drop(give.send(Arc::new(slot)));

@@ -1,5 +1,6 @@
 //! Places for calls that are not of a lane's deliveries: whoever consumes a queue asks for one, and the scheduler gives it when it is the
-//! plugin's turn. Invariant: what holds the plugin's other attempts back holds these too, and who gives up waiting takes no place.
+//! plugin's turn. A request takes one itself where it would be given one at once: it is woken twice less, and so is the scheduler.
+//! Invariant: what holds the plugin's other attempts back holds these too, and who gives up waiting takes no place.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -8,26 +9,61 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{lane::LaneKey, slot::Slot};
+use crate::{
+    attempt::Attempts,
+    lane::LaneKey,
+    rules::RuleSet,
+    slot::{Done, Slot},
+};
 
 /// A wish for a place.
 pub(crate) type Asker = (LaneKey, oneshot::Sender<Arc<Slot>>);
 
 /// The way to the scheduler.
-pub(crate) struct Seats(mpsc::UnboundedSender<Asker>);
+pub(crate) struct Seats {
+    asking: mpsc::UnboundedSender<Asker>,
+    done: mpsc::UnboundedSender<Done>,
+}
+
+/// What the scheduler hears.
+pub(crate) struct Heard {
+    pub(crate) asked: mpsc::UnboundedReceiver<Asker>,
+    pub(crate) done: mpsc::UnboundedReceiver<Done>,
+}
 
 impl Seats {
-    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<Asker>) {
-        let (asking, asked) = mpsc::unbounded_channel();
-        (Self(asking), asked)
+    pub(crate) fn new() -> (Self, Heard) {
+        let ((asking, asked), (ending, done)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
+        (Self { asking, done: ending }, Heard { asked, done })
+    }
+
+    /// Where ends of attempts are told.
+    pub(crate) fn done(&self) -> mpsc::UnboundedSender<Done> {
+        self.done.clone()
     }
 
     /// A place, when there is one; an error if the scheduler has ended.
     pub(crate) fn ask(&self, of: LaneKey) -> oneshot::Receiver<Arc<Slot>> {
         let (give, given) = oneshot::channel();
         // Without a scheduler the sender is dropped, which is the answer.
-        let _ = self.0.send((of, give));
+        let _ = self.asking.send((of, give));
         given
+    }
+}
+
+impl Attempts {
+    /// A place, if the scheduler would give it at once.
+    pub(crate) fn take_seat(self: &Arc<Self>, of: &LaneKey, rules: &RuleSet) -> Option<Arc<Slot>> {
+        let is_held = rules.rate(of).is_some()
+            || self.is_held(rules, of)
+            || self.rests_until(of).is_some()
+            || self.breakers.holds(of, rules.guarded(of).as_ref());
+        let (of_tenant, of_target) = rules.shares(&of.0, &of.1);
+        if is_held || !self.places().takes(of, of_tenant, of_target) {
+            return None;
+        }
+        let (done, call) = (self.seats.done(), self.breakers.begin(of));
+        Some(Arc::new(Slot::new(done, of.clone(), of_target.memory_mib, None, call).taken_from(self)))
     }
 }
 

@@ -149,11 +149,13 @@ impl Dispatcher {
         if attempts.breakers.holds(&key, rules.guarded(&key).as_ref()) {
             return Err(unserved(Code::RouteIdle, "its requests fail, so none is tried for a while"));
         }
-        let asked = tokio::time::timeout(REQUEST_WAIT, attempts.seats.ask(key)).await;
-        let slot = match asked {
-            Ok(Ok(slot)) => slot,
-            Ok(Err(_)) => return Err(unserved(Code::ShuttingDown, "the host is shutting down")),
-            Err(_) => return Err(unserved(Code::RouteBusy, "there was no room for it in time")),
+        let slot = match attempts.take_seat(&key, &rules) {
+            Some(slot) => slot,
+            None => match tokio::time::timeout(REQUEST_WAIT, attempts.seats.ask(key)).await {
+                Ok(Ok(slot)) => slot,
+                Ok(Err(_)) => return Err(unserved(Code::ShuttingDown, "the host is shutting down")),
+                Err(_) => return Err(unserved(Code::RouteBusy, "there was no room for it in time")),
+            },
         };
         request.headers_mut().entry(header::HOST).or_insert(HeaderValue::from_static("localhost"));
         let (answer, answered) = oneshot::channel();

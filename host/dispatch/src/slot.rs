@@ -2,12 +2,15 @@
 //!
 //! Invariant: it hears of each once, also where an attempt panics or is never polled.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use tokio::sync::mpsc;
 use wharf_delivery::Failure;
 
-use crate::{breaker::Sign, breakers::Call, lane::LaneKey, schedule::Waiting, timers::Taken};
+use crate::{attempt::Attempts, breaker::Sign, breakers::Call, lane::LaneKey, schedule::Waiting, timers::Taken};
 
 /// An attempt that ended.
 pub(crate) struct Done {
@@ -32,6 +35,8 @@ pub(crate) struct Slot {
     is_of_replay: AtomicBool,
     /// For its target's breaker, which hears of it when this is dropped.
     call: Option<Call>,
+    /// Where it was taken from without the scheduler, if it was: it is left there too, where nobody waits for that.
+    taken: Option<Arc<Attempts>>,
 }
 
 impl Slot {
@@ -44,7 +49,13 @@ impl Slot {
         call: Option<Call>,
     ) -> Self {
         let [freed, is_of_replay] = [(); 2].map(|()| AtomicBool::new(false));
-        Self { done, lane, memory_mib, timer, freed, is_of_replay, call }
+        Self { done, lane, memory_mib, timer, freed, is_of_replay, call, taken: None }
+    }
+
+    /// It was taken from `attempts` without the scheduler.
+    pub(crate) fn taken_from(mut self, attempts: &Arc<Attempts>) -> Self {
+        self.taken = Some(Arc::clone(attempts));
+        self
     }
 
     pub(crate) fn free(&self) {
@@ -75,7 +86,10 @@ impl Slot {
 
     fn end(&self, back: Option<Box<Waiting>>) {
         if !self.freed.swap(true, Ordering::AcqRel) {
-            let Self { done, lane, memory_mib, timer, .. } = self;
+            let Self { done, lane, memory_mib, timer, taken, .. } = self;
+            if taken.as_ref().is_some_and(|attempts| attempts.places().leaves(lane, *memory_mib)) {
+                return;
+            }
             // Without a scheduler nobody needs to know.
             let _ = done.send(Done { lane: lane.clone(), memory_mib: *memory_mib, timer: timer.clone(), back });
         }

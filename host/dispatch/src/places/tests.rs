@@ -51,6 +51,39 @@ impl World {
         self.places.ends(&key, self.of[&key].1.memory_mib);
     }
 
+    /// As a request does it.
+    fn takes(&mut self, key: &LaneKey) -> bool {
+        let (tenant, plugin) = self.of[key];
+        let takes = self.places.takes(key, tenant, plugin);
+        if takes {
+            self.running.push(key.clone());
+        }
+        takes
+    }
+
+    /// As the end of a request does it, and the scheduler where that is told.
+    fn leave(&mut self, nth: usize) {
+        let key = self.running.swap_remove(nth % self.running.len());
+        let memory_mib = self.of[&key].1.memory_mib;
+        if self.places.leaves(&key, memory_mib) {
+            assert_eq!(self.places.next(), None, "the scheduler had to be told");
+        } else {
+            self.places.ends(&key, memory_mib);
+        }
+    }
+
+    /// Everybody who has a turn begins, and wants no more.
+    fn start_once(&mut self) {
+        while let Some(key) = self.places.next() {
+            let (tenant, plugin) = self.of[&key];
+            if self.places.admits(&key, tenant, plugin) {
+                self.places.begins(&key, plugin.memory_mib);
+                self.places.rests(&key);
+                self.running.push(key);
+            }
+        }
+    }
+
     fn check(&self) {
         assert!(self.places.running() <= MAX && self.places.running() as usize == self.running.len());
         let mut of_tenant: HashMap<_, (u32, u32)> = HashMap::new();
@@ -102,6 +135,44 @@ proptest! {
         keys.iter().for_each(|key| world.places.rests(key));
         while !world.running.is_empty() {
             world.end(0);
+        }
+        prop_assert!(world.places.tenants.is_empty() && world.places.line.is_empty());
+        prop_assert!(world.places.weights.is_empty());
+    }
+
+    /// Whoever is given a place at once by the scheduler, and nobody else, takes and leaves it without it; all bounds hold, and nobody who waits is
+    /// overlooked.
+    #[test]
+    fn what_is_taken_without_the_scheduler_is_what_it_would_give(
+        tenants in shares(), steps in prop::collection::vec((0_u8..3, any::<usize>()), 1_000)
+    ) {
+        let mut world = World::new(&tenants);
+        let mut keys: Vec<_> = world.of.keys().cloned().collect();
+        keys.sort_unstable();
+        world.places.open(true);
+        for (step, nth) in steps {
+            let key = &keys[nth % keys.len()];
+            let nobody_waits = !world.places.is_waited_for(key);
+            match step {
+                // Somebody takes one, or asks for it.
+                0 if world.takes(key) => prop_assert!(nobody_waits),
+                0 | 1 => {
+                    let before = world.running.len();
+                    world.places.wants(key);
+                    world.start_once();
+                    prop_assert!(!nobody_waits || step == 1 || world.running.len() == before, "it was to be had");
+                }
+                _ if world.running.is_empty() => {}
+                _ => {
+                    world.leave(nth);
+                    world.start_once();
+                }
+            }
+            world.check();
+        }
+        while !world.running.is_empty() {
+            world.leave(0);
+            world.start_once();
         }
         prop_assert!(world.places.tenants.is_empty() && world.places.line.is_empty());
         prop_assert!(world.places.weights.is_empty());

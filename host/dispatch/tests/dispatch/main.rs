@@ -17,4 +17,5 @@ mod host_faults;
 mod objects;
 mod paging;
 mod registry;
+mod requests;
 mod small_home;
