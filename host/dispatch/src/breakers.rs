@@ -162,26 +162,21 @@ impl Breakers {
         Some(Call { breakers: Arc::clone(self), key: key.clone(), leave, told: OnceLock::new() })
     }
 
-    /// The rules are others: a target that changed is tried again.
+    /// The rules are others: a target that changed is tried again, and nothing is known any more of those of a tenant that is gone.
     pub(crate) fn ruled(&self, rules: &RuleSet) {
         let now = self.clock.monotonic();
         let open: Vec<_> = {
-            let all = self.all();
+            let mut all = self.all();
+            let goes = |(tenant, _): &LaneKey| rules.is_departed(tenant);
+            all.of.retain(|key, _| !goes(key));
+            all.openings.retain(|key, _| !goes(key));
+            all.due.retain(|(_, key)| !goes(key));
             let open = all.of.iter().filter(|(_, one)| one.breaker.open_for(now).is_some());
             open.map(|(key, _)| key.clone()).collect()
         };
         for key in open {
             self.holds(&key, rules.guarded(&key).as_ref());
         }
-    }
-
-    /// Nothing is known any more of the target of a tenant that is gone.
-    pub(crate) fn forget(&self, key: &LaneKey) {
-        let mut all = self.all();
-        if let Some(until) = all.of.remove(key).and_then(|one| one.breaker.until()) {
-            all.due.remove(&(until, key.clone()));
-        }
-        all.openings.remove(key);
     }
 
     /// Every breaker of a target that was called since the start, or those of a tenant, in the order of tenants and targets.
@@ -258,5 +253,44 @@ impl Drop for Call {
     fn drop(&mut self) {
         let (sign, failure) = self.told.take().unwrap_or((Sign::None, None));
         self.breakers.ended(&self.key, self.leave, (sign, failure.as_ref()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::machine::SystemClock;
+
+    #[test]
+    fn nothing_is_known_any_more_of_a_tenant_that_is_gone() {
+        let (sender, mut notices) = mpsc::unbounded_channel();
+        let breakers = Breakers::new(Arc::new(SystemClock::default()), sender);
+        let by = BreakerDocument { enabled: true, failures: 1, ..BreakerDocument::default() };
+        let webhook = json!({"url": "https://a.test/", "mode": "binary", "timeout_ms": 1, "concurrency": 1, "disable_after_ms": 1});
+        let guarded = Guarded { by, of: Of::Webhook(Arc::new(serde_json::from_value(webhook).unwrap())) };
+        let key = |tenant: &str| (tenant.parse().unwrap(), Target::Webhook("w".parse().unwrap()));
+        for tenant in ["gone", "here"] {
+            assert!(!breakers.holds(&key(tenant), Some(&guarded)));
+            let call = breakers.begin(&key(tenant)).unwrap();
+            call.tell(Sign::Bad, Some(&Failure::new(Code::HandlerTrap, "x")));
+        }
+        assert!(breakers.figures(None).iter().all(|of| (of.openings, of.state) == (1, BreakerState::Open)));
+        let mut rules = RuleSet::default();
+        rules.change_tenant(&key("gone").0, Some(&json!({"since_k": 1, "life": "gone"}).to_string().into())).unwrap();
+        breakers.ruled(&rules);
+        let all = breakers.all();
+        assert!(all.of.is_empty() && all.due.is_empty());
+        assert_eq!(all.openings.keys().collect::<Vec<_>>(), [&key("here")]);
+        drop(all);
+        // Of the other no rule knows, so it changed, which is told.
+        let mut closed = Vec::new();
+        while let Ok(notice) = notices.try_recv() {
+            if let Notice::Closed { tenant, .. } = notice {
+                closed.push(tenant);
+            }
+        }
+        assert_eq!(closed, [key("here").0]);
     }
 }

@@ -7,7 +7,7 @@
 //! Invariant: who wants a place and is held back gets its turn again when what held it back may be over, without having to ask: at its
 //! own end for a target, at any of its ends for a tenant. A turn costs the logarithm of those who want one, whatever waits behind them.
 //!
-//! While nobody wants one that is not there, a call that is of no delivery takes its place and leaves it without the scheduler.
+//! While nobody waits for one, a request takes its place without the scheduler, and whoever ends leaves it so.
 //!
 //! It holds no delivery and starts nothing, and knows no rule but those that it is told with each turn.
 

@@ -113,11 +113,6 @@ impl Scheduler {
 
     /// Runs until told to stop and the last attempt has ended.
     pub(crate) async fn run(mut self) {
-        self.schedule().await;
-        self.attempts.places().open(false);
-    }
-
-    async fn schedule(&mut self) {
         if let Err(error) = self.begin() {
             return self.unreadable(&error);
         }
@@ -325,11 +320,10 @@ impl Scheduler {
 
     /// Runs an attempt that has its place.
     fn run_attempt(&self, key: LaneKey, waiting: Waiting, memory_mib: u32) {
-        let (attempts, done) = (Arc::clone(&self.attempts), self.attempts.seats.done());
-        // The scheduler hears of the end even if the attempt panics, or is never polled.
+        let attempts = Arc::clone(&self.attempts);
+        // It is left even if the attempt panics, or is never polled.
         let timer = waiting.row.timed.then(|| (waiting.row.timer(waiting.id).into(), waiting.row.attempts));
-        let call = self.attempts.breakers.begin(&key);
-        let slot = Arc::new(Slot::new(done, key, memory_mib, timer, call));
+        let slot = Arc::new(Slot::new(Arc::clone(&attempts), key, memory_mib, timer));
         self.guests.spawn(async move { attempt::run(&attempts, waiting, &slot).await });
     }
 
@@ -400,8 +394,7 @@ impl Scheduler {
                 places.rests(key);
             }
         }
-        let (done, call) = (self.attempts.seats.done(), self.attempts.breakers.begin(key));
-        let slot = Slot::new(done, key.clone(), memory_mib, None, call);
+        let slot = Slot::new(Arc::clone(&self.attempts), key.clone(), memory_mib, None);
         // Who has gone meanwhile leaves it free.
         drop(give.send(Arc::new(slot)));
     }
@@ -487,7 +480,6 @@ impl Scheduler {
         gone.extend(self.rates.clear(key));
         self.ready -= gone.len();
         gone.iter().for_each(|waiting| self.let_go(waiting));
-        self.attempts.breakers.forget(key);
         self.asked.1.clear(key);
         self.attempts.places().rests(key);
     }
@@ -538,5 +530,12 @@ impl Scheduler {
             self.attempts.places().wants(&key);
         }
         Ok(())
+    }
+}
+
+impl Drop for Scheduler {
+    /// However it ends, nobody begins behind it.
+    fn drop(&mut self) {
+        self.attempts.places().open(false);
     }
 }

@@ -37,9 +37,10 @@ impl Seats {
         (Self { asking, done: ending }, Heard { asked, done })
     }
 
-    /// Where ends of attempts are told.
-    pub(crate) fn done(&self) -> mpsc::UnboundedSender<Done> {
-        self.done.clone()
+    /// Tells the scheduler of the end of an attempt.
+    pub(crate) fn done(&self, done: Done) {
+        // Without a scheduler nobody needs to know.
+        let _ = self.done.send(done);
     }
 
     /// A place, when there is one; an error if the scheduler has ended.
@@ -52,18 +53,19 @@ impl Seats {
 }
 
 impl Attempts {
-    /// A place, if the scheduler would give it at once.
+    /// A place, if the scheduler would give it at once. A rate and a breaker let one call through after the other, which only the scheduler sees to: whoever
+    /// has one asks it.
     pub(crate) fn take_seat(self: &Arc<Self>, of: &LaneKey, rules: &RuleSet) -> Option<Arc<Slot>> {
-        let is_held = rules.rate(of).is_some()
+        let is_paced = rules.rate(of).is_some() || rules.guarded(of).is_some();
+        let (of_tenant, of_target) = rules.shares(&of.0, &of.1);
+        if is_paced
             || self.is_held(rules, of)
             || self.rests_until(of).is_some()
-            || self.breakers.holds(of, rules.guarded(of).as_ref());
-        let (of_tenant, of_target) = rules.shares(&of.0, &of.1);
-        if is_held || !self.places().takes(of, of_tenant, of_target) {
+            || !self.places().takes(of, of_tenant, of_target)
+        {
             return None;
         }
-        let (done, call) = (self.seats.done(), self.breakers.begin(of));
-        Some(Arc::new(Slot::new(done, of.clone(), of_target.memory_mib, None, call).taken_from(self)))
+        Some(Arc::new(Slot::new(Arc::clone(self), of.clone(), of_target.memory_mib, None)))
     }
 }
 

@@ -1,13 +1,13 @@
-//! The place of an attempt among those that run, and how the scheduler hears that it is free.
+//! The place of an attempt among those that run, and who hears that it is free.
 //!
-//! Invariant: it hears of each once, also where an attempt panics or is never polled.
+//! Invariant: each is left once, also where an attempt panics or is never polled. The scheduler hears of it where somebody waits for that, or where
+//! it has to know what became of a delivery: a place that nobody waits for costs it no turn.
 
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
 
-use tokio::sync::mpsc;
 use wharf_delivery::Failure;
 
 use crate::{attempt::Attempts, breaker::Sign, breakers::Call, lane::LaneKey, schedule::Waiting, timers::Taken};
@@ -23,10 +23,10 @@ pub(crate) struct Done {
     pub(crate) back: Option<Box<Waiting>>,
 }
 
-/// An attempt's place among those that run. The scheduler hears once that it is free: when the settlement is sequenced, since
-/// the next attempt sees it then, and at the latest when the attempt ends in whatever way.
+/// An attempt's place among those that run. It is free when the settlement is sequenced, since the next attempt sees it then, and at the latest
+/// when the attempt ends in whatever way.
 pub(crate) struct Slot {
-    done: mpsc::UnboundedSender<Done>,
+    attempts: Arc<Attempts>,
     lane: LaneKey,
     memory_mib: u32,
     timer: Option<Taken>,
@@ -35,27 +35,14 @@ pub(crate) struct Slot {
     is_of_replay: AtomicBool,
     /// For its target's breaker, which hears of it when this is dropped.
     call: Option<Call>,
-    /// Where it was taken from without the scheduler, if it was: it is left there too, where nobody waits for that.
-    taken: Option<Arc<Attempts>>,
 }
 
 impl Slot {
-    /// The place of an attempt that begins.
-    pub(crate) fn new(
-        done: mpsc::UnboundedSender<Done>,
-        lane: LaneKey,
-        memory_mib: u32,
-        timer: Option<Taken>,
-        call: Option<Call>,
-    ) -> Self {
+    /// The place of an attempt that begins, which its target's breaker hears of.
+    pub(crate) fn new(attempts: Arc<Attempts>, lane: LaneKey, memory_mib: u32, timer: Option<Taken>) -> Self {
+        let call = attempts.breakers.begin(&lane);
         let [freed, is_of_replay] = [(); 2].map(|()| AtomicBool::new(false));
-        Self { done, lane, memory_mib, timer, freed, is_of_replay, call, taken: None }
-    }
-
-    /// It was taken from `attempts` without the scheduler.
-    pub(crate) fn taken_from(mut self, attempts: &Arc<Attempts>) -> Self {
-        self.taken = Some(Arc::clone(attempts));
-        self
+        Self { attempts, lane, memory_mib, timer, freed, is_of_replay, call }
     }
 
     pub(crate) fn free(&self) {
@@ -86,12 +73,11 @@ impl Slot {
 
     fn end(&self, back: Option<Box<Waiting>>) {
         if !self.freed.swap(true, Ordering::AcqRel) {
-            let Self { done, lane, memory_mib, timer, taken, .. } = self;
-            if taken.as_ref().is_some_and(|attempts| attempts.places().leaves(lane, *memory_mib)) {
-                return;
+            let Self { attempts, lane, memory_mib, timer, .. } = self;
+            let is_told = back.is_some() || timer.is_some();
+            if is_told || !attempts.places().leaves(lane, *memory_mib) {
+                attempts.seats.done(Done { lane: lane.clone(), memory_mib: *memory_mib, timer: timer.clone(), back });
             }
-            // Without a scheduler nobody needs to know.
-            let _ = done.send(Done { lane: lane.clone(), memory_mib: *memory_mib, timer: timer.clone(), back });
         }
     }
 }

@@ -94,7 +94,9 @@ async fn a_request_waits_for_a_place_where_all_are_taken_and_a_host_that_stops_l
         let dispatcher = dispatcher.clone();
         tokio::spawn(async move {
             let request = Request::get("/do").body(nothing()).unwrap();
-            let served = dispatcher.serve(&tenant(), request).await;
+            let tenant = tenant();
+            let serving = tokio::time::timeout(Duration::from_secs(20), dispatcher.serve(&tenant, request));
+            let served = serving.await.expect("it came to nothing");
             served.map(|served| served.response.status().as_u16()).map_err(|unserved| unserved.code)
         })
     };
