@@ -1,5 +1,5 @@
 //! Places for calls that are not of a lane's deliveries: whoever consumes a queue asks for one, and the scheduler gives it when it is the
-//! plugin's turn. A request takes one itself where it would be given one at once: it is woken twice less, and so is the scheduler.
+//! plugin's turn. A request takes one itself where it would be given one at once, and nobody is woken for that.
 //! Invariant: what holds the plugin's other attempts back holds these too, and who gives up waiting takes no place.
 
 use std::{

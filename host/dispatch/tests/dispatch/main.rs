@@ -19,3 +19,4 @@ mod paging;
 mod registry;
 mod requests;
 mod small_home;
+mod web;
