@@ -43,17 +43,37 @@ pub fn compile(wasm: &[u8]) -> Result<Vec<u8>, ComponentError> {
     compile_with(&engine, wasm)
 }
 
-/// The same where some functions are `known`, from what this gave before: the artifact, and the functions that are new. One after the other
-/// they are what is known the next time.
-///
-/// # Errors
-/// When it is neither, or not valid.
-pub fn compile_knowing(wasm: &[u8], known: Vec<u8>) -> Result<(Vec<u8>, Vec<u8>), ComponentError> {
-    let functions = Arc::new(Functions::known(known));
-    let mut config = settings::compiler().map_err(invalid)?;
-    config.enable_incremental_compilation(functions.clone()).map_err(invalid)?;
-    let engine = Engine::new(&config).map_err(invalid)?;
-    Ok((compile_with(&engine, wasm)?, functions.written()))
+/// What compiles where some functions are known.
+pub struct Knowing {
+    engine: Engine,
+    functions: Arc<Functions>,
+}
+
+impl Knowing {
+    /// One that knows what [`Self::learnt`] gave before: one after the other.
+    ///
+    /// # Errors
+    /// When the engine is not to be had.
+    pub fn new(known: Vec<u8>) -> Result<Self, ComponentError> {
+        let functions = Arc::new(Functions::known(known));
+        let mut config = settings::compiler().map_err(invalid)?;
+        config.enable_incremental_compilation(functions.clone()).map_err(invalid)?;
+        Ok(Self { engine: Engine::new(&config).map_err(invalid)?, functions })
+    }
+
+    /// Makes an artifact as [`compile`] does.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn compile(&self, wasm: &[u8]) -> Result<Vec<u8>, ComponentError> {
+        compile_with(&self.engine, wasm)
+    }
+
+    /// The functions that were new to it.
+    #[must_use]
+    pub fn learnt(&self) -> Vec<u8> {
+        self.functions.written()
+    }
 }
 
 /// The same with an engine that there is.
@@ -157,13 +177,17 @@ mod tests {
     #[test]
     fn what_is_known_is_not_compiled_again_and_gives_the_same() {
         let (one, other) = (component(50, 50), component(50, 99));
-        let (_, known) = compile_knowing(&one, Vec::new()).unwrap();
-        let (artifact, new) = compile_knowing(&other, known.clone()).unwrap();
+        let knowing = |known: &[u8], wasm: &[u8]| {
+            let knowing = Knowing::new(known.to_vec()).unwrap();
+            (knowing.compile(wasm).unwrap(), knowing.learnt())
+        };
+        let (_, known) = knowing(&[], &one);
+        let (artifact, new) = knowing(&known, &other);
         assert!(!new.is_empty() && new.len() * 10 < known.len(), "{} of {}", new.len(), known.len());
         assert!(artifact == compile(&other).unwrap(), "it is other code");
-        let (again, nothing) = compile_knowing(&other, [known, new].concat()).unwrap();
+        let (again, nothing) = knowing(&[known, new].concat(), &other);
         assert!(again == artifact && nothing.is_empty());
         // What is no such bytes is not taken for any.
-        assert_eq!(compile_knowing(&other, vec![0xff; 999]).unwrap().0, artifact);
+        assert_eq!(knowing(&[0xff; 999], &other).0, artifact);
     }
 }

@@ -31,7 +31,7 @@ mod transform;
 pub use batch::{BatchEnding, BatchInvocation, BatchItem, BatchReport};
 pub use cache::{ArtifactCache, CacheCounts, CacheError};
 pub use checked::{Artifact, check_cache};
-pub use compiling::{Compile, compile, compile_knowing, is_module};
+pub use compiling::{Compile, Knowing, compile, is_module};
 pub use engine::{Runtime, RuntimeError};
 pub use idle::{IdleSet, Reuse};
 pub use invoke::{Ending, Invocation, Report};

@@ -93,7 +93,7 @@ impl Host {
         must_be_loopback(settings.listen)?;
         files::as_many_as_may_be();
         let runtime = Arc::new(Runtime::new()?);
-        let compiler = if settings.is_watched { Compiler::at_once() } else { Compiler::default() };
+        let compiler = if settings.is_watched { Compiler::again_and_again() } else { Compiler::behind_all() };
         runtime.compile_by(Box::new(compiler.clone()));
         // Where there is no data folder yet, none is made for a configuration that cannot be put into force.
         let there = if settings.data.exists() { Some(open_folder(&settings, &runtime)?) } else { None };

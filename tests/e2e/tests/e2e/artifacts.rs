@@ -7,7 +7,10 @@ use std::{
     process::Stdio,
 };
 
-use crate::host::Site;
+use crate::{
+    host::{Site, guest},
+    killed::until,
+};
 
 /// How nice a process is: field 19 of proc_pid_stat(5).
 fn niceness(process: u32) -> i32 {
@@ -30,13 +33,13 @@ fn a_process_that_compiles_has_its_limits_steps_back_and_gives_an_artifact_or_a_
             && has("Max open files", "16")
             && has("Max core file size", "0")
     };
-    let compile = |wasm: &[u8]| {
+    let compile = |asked: &[u8]| {
         let mut command = crate::host::wharf();
         command.arg("compile").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         // It takes its limits on before it reads; they are looked at while it waits for the rest.
-        stdin.write_all(&wasm[..wasm.len() / 2]).unwrap();
+        stdin.write_all(&asked[..asked.len() / 2]).unwrap();
         let began = std::time::Instant::now();
         while !limited(child.id()) {
             assert!(began.elapsed().as_secs() < 60, "it has no limit");
@@ -45,23 +48,66 @@ fn a_process_that_compiles_has_its_limits_steps_back_and_gives_an_artifact_or_a_
         let network = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/net")).unwrap();
         let is_apart = network(&child.id().to_string()) != network("self");
         assert_eq!(niceness(child.id()), (niceness(std::process::id()) + 19).min(19), "it runs when nobody else does");
-        stdin.write_all(&wasm[wasm.len() / 2..]).unwrap();
+        stdin.write_all(&asked[asked.len() / 2..]).unwrap();
         drop(stdin);
         let output = child.wait_with_output().unwrap();
-        if let Some(says) = output.stdout.first() {
-            assert_eq!(is_apart, *says == b'-', "it says whether it has a network");
+        let answer = parts(&output.stdout);
+        if let Some(says) = answer.first() {
+            assert_eq!(is_apart, says == b"-", "it says whether it has a network");
         }
-        output
+        (output, answer)
     };
-    let wasm = std::fs::read(crate::host::guest("probe")).unwrap();
-    let output = compile(&wasm);
+    let wasm = std::fs::read(guest("probe")).unwrap();
+    let (output, answer) = compile(&part(&wasm));
     assert!(output.status.success());
-    assert!(matches!(output.stdout[0], b'-' | b'+') && output.stdout[1..].starts_with(b"\x7fELF"));
-    let output = compile(b"");
-    assert!(output.status.success() && matches!(*output.stdout, [b'-' | b'+']), "what a host asks at its start");
-    let output = compile(b"\0asm\x0d\0\x01\0 and no more");
-    assert_eq!((output.status.code(), output.stdout), (Some(1), Vec::new()));
+    assert!(matches!(&answer[..], [network, artifact] if network.len() == 1 && artifact.starts_with(b"\x7fELF")));
+    let (output, answer) = compile(b"");
+    assert!(output.status.success() && answer.len() == 1, "what a host asks at its start");
+    let (output, answer) = compile(&part(b"\0asm\x0d\0\x01\0 and no more"));
+    assert_eq!((output.status.code(), answer), (Some(1), Vec::new()));
     assert!(String::from_utf8(output.stderr).unwrap().contains("the component is not valid"));
+}
+
+/// Bytes behind their length, as they go over the pipe.
+fn part(bytes: &[u8]) -> Vec<u8> {
+    [&(bytes.len() as u64).to_le_bytes(), bytes].concat()
+}
+
+/// All that came over a pipe.
+fn parts(mut bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut parts = Vec::new();
+    while let Some((length, rest)) = bytes.split_first_chunk() {
+        let (part, rest) = rest.split_at(usize::try_from(u64::from_le_bytes(*length)).unwrap());
+        parts.push(part.to_vec());
+        bytes = rest;
+    }
+    parts
+}
+
+#[test]
+fn a_process_that_waits_for_a_component_may_be_killed_and_ends_with_its_host() {
+    let site = Site::probe("", "attempts = 1");
+    let config = std::fs::read_to_string(site.folder.path().join("wharf.toml")).unwrap();
+    site.write("wharf.toml", config.replace(&guest("probe").display().to_string(), "handler.wasm"));
+    site.write("handler.wasm", std::fs::read(guest("probe")).unwrap());
+    let host = site.start("dev");
+    let waiting = || {
+        until("a process to wait", || host.children().len() == 1);
+        host.children()[0]
+    };
+    let is_there = |child: u32| std::path::Path::new(&format!("/proc/{child}")).exists();
+    let killed = rustix::process::Pid::from_raw(waiting().cast_signed()).unwrap();
+    rustix::process::kill_process(killed, rustix::process::Signal::KILL).unwrap();
+    site.write("handler.wasm", std::fs::read(guest("flaky")).unwrap());
+    host.wait_for_log("reloaded probe ");
+    let asked = waiting();
+    // A custom section makes another component of the same functions.
+    site.write("handler.wasm", [&std::fs::read(guest("flaky")).unwrap()[..], b"\0\x02\x01x"].concat());
+    host.wait_for_log("reloaded probe ");
+    until("it to end with what it compiled", || !is_there(asked));
+    let last = waiting();
+    host.kill();
+    until("it to end with its host", || !is_there(last));
 }
 
 #[test]
