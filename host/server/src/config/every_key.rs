@@ -420,6 +420,9 @@ fn with(path: &str, value: &str) -> String {
         ("plugins.*", "plugins.p"),
         ("providers.*.answers", "providers.told.answers"),
         ("providers.*.credentials", "providers.aws.credentials"),
+        // Each kind has its own keys.
+        ("providers.*.kind", "providers.unasked.kind"),
+        ("providers.*.region", "providers.unasked.region"),
         ("providers.*", "providers.cloud"),
         // A model has no file where somebody else runs it.
         ("acme.models.*.provider", "acme.models.theirs.provider"),

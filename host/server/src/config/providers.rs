@@ -4,7 +4,6 @@
 
 use std::{ops::Range, str::FromStr};
 
-use serde_json::json;
 use wharf_aws::Source;
 use wharf_egress::Place;
 use wharf_event::SecretName;
@@ -36,22 +35,40 @@ impl FromStr for Protocol {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "openai" => Ok(Self::OpenAi),
-            "bedrock" => Ok(Self::Bedrock),
-            "sagemaker" => Ok(Self::SageMaker),
-            "echo" => Ok(Self::Echo),
-            "replay" => Ok(Self::Replay),
-            other => Err(format!("`{other}` is no protocol of models")),
-        }
+        let named = Self::ALL.into_iter().find(|kind| kind.name() == text);
+        named.ok_or_else(|| format!("`{text}` is no protocol of models"))
     }
 }
 
 impl Protocol {
+    const ALL: [Self; 5] = [Self::OpenAi, Self::Bedrock, Self::SageMaker, Self::Echo, Self::Replay];
+
+    /// As configurations call it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Bedrock => "bedrock",
+            Self::SageMaker => "sagemaker",
+            Self::Echo => "echo",
+            Self::Replay => "replay",
+        }
+    }
+
     /// Whether somebody outside of the host is asked by it.
     #[must_use]
     pub const fn is_asked(self) -> bool {
         !matches!(self, Self::Echo | Self::Replay)
+    }
+
+    /// The keys that mean something to it, beside its kind.
+    const fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::OpenAi => &["endpoint", "secret", "key_env", "tokens_field"],
+            Self::Bedrock => &["endpoint", "region", "secret", "key_env", "credentials"],
+            Self::SageMaker => &["endpoint", "region", "secret", "credentials", "tokens_field"],
+            Self::Echo => &[],
+            Self::Replay => &["answers"],
+        }
     }
 }
 
@@ -119,9 +136,9 @@ pub(super) static PROVIDER: &[Key] = &[
     ),
     key(
         "tokens_field",
-        "The field for the tokens of an answer at most; older servers know `max_tokens` only.",
+        "The field for the tokens of an answer at most, of `openai` and `sagemaker`: `max_completion_tokens` if nothing is said; older servers know `max_tokens` only.",
         Shape::Choice(&TOKENS_FIELDS),
-        Otherwise::Default(|| json!(TOKENS_FIELDS[0])),
+        Otherwise::Nothing,
     ),
     key(
         "answers",
@@ -137,6 +154,9 @@ pub(super) fn read(table: &Table<'_>, sink: &Sink) -> Option<ProviderConfig> {
     let kind = table.parsed::<Protocol>("kind").map(|found| found.value);
     if table.value("kind").is_none() {
         table.missing("kind", "say its protocol: kind = \"openai\"");
+    }
+    if let Some(kind) = kind {
+        has_its_own_keys(table, kind, sink);
     }
     let endpoint = table.parsed_by("endpoint", whole);
     let region = table.parsed_by("region", |text| {
@@ -154,13 +174,16 @@ pub(super) fn read(table: &Table<'_>, sink: &Sink) -> Option<ProviderConfig> {
         }
         _ => {}
     }
-    let (secret, key_env) = read_keys(table, kind, sink);
-    let credentials = read_credentials(table, kind, sink);
+    let (secret, key_env) = read_keys(table, sink);
+    let credentials = read_credentials(table, sink);
     let tokens_field = table.parsed_by("tokens_field", |text| {
         TOKENS_FIELDS.iter().find(|field| **field == text).copied().ok_or_else(|| format!("`{text}` is no such field"))
     });
     let tokens_field = tokens_field.map_or(TOKENS_FIELDS[0], |found| found.value);
-    let answers = read_answers(table, kind, sink);
+    if kind == Some(Protocol::Replay) && table.value("answers").is_none() {
+        table.missing("answers", "name the file of answers: answers = \"answers.jsonl\"");
+    }
+    let answers = table.parsed::<String>("answers").map(|found| AnswersFile { file: found.value, span: found.span });
     let kind = kind?;
     let endpoint = endpoint.map(|found| found.value).unwrap_or_else(|| match kind {
         Protocol::Bedrock => format!("https://bedrock-runtime.{region}.amazonaws.com"),
@@ -170,8 +193,23 @@ pub(super) fn read(table: &Table<'_>, sink: &Sink) -> Option<ProviderConfig> {
     Some(ProviderConfig { kind, endpoint, secret, key_env, credentials, tokens_field, region, answers })
 }
 
+/// Reports keys that its kind would not look at.
+fn has_its_own_keys(table: &Table<'_>, kind: Protocol, sink: &Sink) {
+    let (keys, kind) = (kind.keys(), kind.name());
+    let list = keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
+    let help = match keys {
+        [] => "leave it out: it has nothing but its kind".to_owned(),
+        _ => format!("leave it out: beside its kind it has {list}"),
+    };
+    for key in PROVIDER.iter().map(|key| key.name).filter(|key| *key != "kind" && !keys.contains(key)) {
+        if let Some(span) = table.value_span(key) {
+            sink.report(span, format!("{} has `{key}`, which means nothing to the kind `{kind}`", table.what()), &help);
+        }
+    }
+}
+
 /// Its secret, or the variable with its key.
-fn read_keys(table: &Table<'_>, kind: Option<Protocol>, sink: &Sink) -> (Option<SecretName>, Option<String>) {
+fn read_keys(table: &Table<'_>, sink: &Sink) -> (Option<SecretName>, Option<String>) {
     let secret = table.parsed::<SecretName>("secret").map(|found| found.value);
     let key_env = table.parsed_by("key_env", |text| {
         let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
@@ -186,48 +224,28 @@ fn read_keys(table: &Table<'_>, kind: Option<Protocol>, sink: &Sink) -> (Option<
         let span = table.value_span("key_env").unwrap_or(table.span.clone());
         sink.report(span, format!("{} has both a `secret` and a `key_env`", table.what()), "leave one of them out");
     }
-    if kind == Some(Protocol::SageMaker) && key_env.is_some() {
-        let span = table.value_span("key_env").unwrap_or(table.span.clone());
-        let help = "leave it out: requests are signed by a `secret`, or by the host's own `credentials`";
-        sink.report(span, "there are no keys of `sagemaker` that are sent as they are".to_owned(), help);
-    }
     (secret, key_env)
 }
 
 /// Where the host's own credentials are, which sign where nothing else does.
-fn read_credentials(table: &Table<'_>, kind: Option<Protocol>, sink: &Sink) -> Source {
+fn read_credentials(table: &Table<'_>, sink: &Sink) -> Source {
     let Some(found) = table.parsed::<Source>("credentials") else { return Source::Chain };
-    let wrong = match kind {
-        Some(Protocol::OpenAi) => Some(("no request is signed", "leave it out")),
-        _ if table.value("secret").is_some() => Some(("a `secret` signs", "leave one of them out")),
-        _ if table.value("key_env").is_some() => Some(("a `key_env` is sent", "leave one of them out")),
-        _ => None,
+    let why = match (table.value("secret"), table.value("key_env")) {
+        (Some(_), _) => Some("a `secret` signs"),
+        (None, Some(_)) => Some("a `key_env` is sent"),
+        (None, None) => None,
     };
-    if let Some((why, help)) = wrong {
-        sink.report(found.span, format!("{} has `credentials`, and {why}", table.what()), help);
+    if let Some(why) = why {
+        let message = format!("{} has `credentials`, and {why}", table.what());
+        sink.report(found.span, message, "leave one of them out");
     }
     found.value
 }
 
-/// The file of answers, which one kind reads.
-fn read_answers(table: &Table<'_>, kind: Option<Protocol>, sink: &Sink) -> Option<AnswersFile> {
-    let answers = table.parsed::<String>("answers");
-    match (kind, &answers) {
-        (Some(Protocol::Replay), None) if table.value("answers").is_none() => {
-            table.missing("answers", "name the file of answers: answers = \"answers.jsonl\"");
-        }
-        (Some(kind), Some(found)) if kind != Protocol::Replay => {
-            let message =
-                format!("{} has `answers`, and only the kind `replay` says what is written there", table.what());
-            sink.report(found.span.clone(), message, "leave it out, or say kind = \"replay\"");
-        }
-        _ => {}
-    }
-    answers.map(|found| AnswersFile { file: found.value, span: found.span })
-}
-
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     fn problems(provider: &str) -> Vec<String> {
         let (_, problems) = crate::config::read(&format!(
             "default_tenant = 'acme'\n[tenants.acme]\n[llm.providers.told]\n{provider}\n"
@@ -236,17 +254,35 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_of_replay_and_replay_has_answers() {
-        assert_eq!(problems("kind = 'replay'\nanswers = 'a.jsonl'"), [] as [String; 0]);
-        for (provider, wanted) in [
-            (
-                "kind = 'replay'",
-                "provider `told` has no `answers`; name the file of answers: answers = \"answers.jsonl\"",
-            ),
-            ("kind = 'echo'\nanswers = 'a.jsonl'", "provider `told` has `answers`, and only the kind `replay` says"),
-        ] {
-            let found = problems(provider);
-            assert!(found.len() == 1 && found[0].contains(wanted), "{provider}: {found:?}");
+    fn each_kind_has_its_own_keys_and_no_others() {
+        let values = [
+            ("endpoint", "'https://a.test'"),
+            ("region", "'eu-central-1'"),
+            ("secret", "'s'"),
+            ("key_env", "'KEY'"),
+            ("credentials", "'chain'"),
+            ("tokens_field", "'max_tokens'"),
+            ("answers", "'a.jsonl'"),
+        ];
+        for kind in Protocol::ALL {
+            let needed = match kind {
+                Protocol::OpenAi => "endpoint",
+                Protocol::Bedrock | Protocol::SageMaker => "region",
+                Protocol::Echo => "",
+                Protocol::Replay => "answers",
+            };
+            let lacking = problems(&format!("kind = '{}'", kind.name()));
+            assert_eq!(lacking.len(), usize::from(!needed.is_empty()), "{kind:?}: {lacking:?}");
+            for (key, value) in values {
+                let lines = values.iter().filter(|(name, _)| *name == needed && *name != key);
+                let needs: String = lines.map(|(name, value)| format!("{name} = {value}\n")).collect();
+                let found = problems(&format!("kind = '{}'\n{needs}{key} = {value}", kind.name()));
+                let wanted = format!("has `{key}`, which means nothing to the kind `{}`; leave it out", kind.name());
+                match kind.keys().contains(&key) {
+                    true => assert_eq!(found, [] as [String; 0], "{kind:?}, {key}"),
+                    false => assert!(found.len() == 1 && found[0].contains(&wanted), "{kind:?}, {key}: {found:?}"),
+                }
+            }
         }
     }
 
@@ -257,10 +293,6 @@ mod tests {
         for (provider, wanted) in [
             (format!("{bedrock}\nsecret = 'aws'"), "provider `told` has `credentials`, and a `secret` signs"),
             (format!("{bedrock}\nkey_env = 'KEY'"), "provider `told` has `credentials`, and a `key_env` is sent"),
-            (
-                "kind = 'openai'\nendpoint = 'https://a.test'\ncredentials = 'chain'".to_owned(),
-                "`credentials`, and no request is signed",
-            ),
         ] {
             let found = problems(&provider);
             assert!(found.len() == 1 && found[0].contains(wanted), "{provider}: {found:?}");

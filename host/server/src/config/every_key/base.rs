@@ -15,6 +15,9 @@ region = "eu-central-1"
 [llm.providers.told]
 kind = "replay"
 answers = "a.jsonl"
+[llm.providers.unasked]
+kind = "bedrock"
+region = "eu-central-1"
 [llm.providers.ours]
 kind = "sagemaker"
 region = "eu-central-1"

@@ -8,6 +8,7 @@ use crate::config::{BudgetConfig, LlmConfig, OwnModelConfig, TenantConfig};
 const PROVIDER: &str = "/llm/providers/cloud";
 
 const AWS: &str = "/llm/providers/aws";
+const UNASKED: &str = "/llm/providers/unasked";
 const MODEL: &str = "/llm/models/small";
 const OWN_MODEL: &str = "/tenants/acme/models/small";
 const THEIRS: &str = "/tenants/acme/models/theirs";
@@ -45,9 +46,9 @@ fn behind(cases: &mut Vec<Case>, end: &str, more: Vec<Case>) {
 
 fn models() -> Vec<Case> {
     vec![
-        case("llm.providers.*.kind", "'echo'", (PROVIDER, "kind"), json!("Echo"), "'other'"),
+        case("llm.providers.*.kind", "'sagemaker'", (UNASKED, "kind"), json!("SageMaker"), "'other'"),
         case("llm.providers.*.endpoint", "'http://b.test/'", (PROVIDER, "endpoint"), json!("http://b.test"), "7"),
-        case("llm.providers.*.region", "'eu-west-1'", (PROVIDER, "region"), json!("eu-west-1"), "'No'"),
+        case("llm.providers.*.region", "'eu-west-1'", (UNASKED, "region"), json!("eu-west-1"), "'No'"),
         case("llm.providers.*.secret", "'s'", (PROVIDER, "secret"), json!("s"), "'No'"),
         case("llm.providers.*.key_env", "'KEY'", (PROVIDER, "key_env"), json!("KEY"), "7"),
         case("llm.providers.*.credentials", "'instance'", (AWS, "credentials"), json!("instance"), "'imds'"),
