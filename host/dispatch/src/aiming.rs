@@ -11,7 +11,7 @@ use wharf_event::{BusName, Event, RuleName, ScheduleName, TenantName};
 use wharf_pattern::Pattern;
 
 use crate::{
-    compile::RuleError,
+    mistakes::RuleError,
     rules::{Rule, RuleSet, Tenant, Unknown},
     schedules::Schedule,
 };
@@ -82,7 +82,7 @@ mod tests {
     use wharf_event::{Code, QueueName};
 
     use super::*;
-    use crate::compile::RulesError;
+    use crate::mistakes::RulesError;
 
     fn acme() -> TenantName {
         "acme".parse().unwrap()

@@ -14,9 +14,9 @@ use wharf_event::TenantName;
 use wharf_state::State;
 
 use crate::{
-    compile::RulesError,
     dispatcher::Dispatcher,
     limits::{OBJECTS_PAGE, SCHEMAS_PAGE},
+    mistakes::RulesError,
     partition::{AskError, chain},
     rules::RuleSet,
 };

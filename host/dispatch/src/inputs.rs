@@ -5,7 +5,7 @@ use wharf_delivery::{DeliveryRow, Failure, InputDocument, TargetDocument, Verdic
 use wharf_event::{Event, Target};
 use wharf_input::{Input, InputErrors, Occasion, Unmade};
 
-use crate::{clock::rfc3339, compile::RuleError, rules::RuleSet, schedule::Waiting};
+use crate::{clock::rfc3339, mistakes::RuleError, rules::RuleSet, schedule::Waiting};
 
 /// Reads an input.
 ///

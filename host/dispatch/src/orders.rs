@@ -6,7 +6,7 @@ use wharf_delivery::TargetDocument;
 use wharf_event::{AttributeValue, Data, Event, OrderingKey, Target};
 use wharf_input::{Input, Occasion};
 
-use crate::compile::RuleError;
+use crate::mistakes::RuleError;
 
 /// The attribute by which messages of an ordered queue are told apart: the partitioning extension of CloudEvents.
 const PARTITION_KEY: &str = "partitionkey";

@@ -117,7 +117,7 @@ mod tests {
     use wharf_delivery::{Document, ObjectKind, RuleDocument};
 
     use super::*;
-    use crate::compile::RulesError;
+    use crate::mistakes::RulesError;
 
     fn set() -> RuleSet {
         let queue = json!({"visibility_ms": 1, "retention_ms": 1, "dead_letter": "d"});

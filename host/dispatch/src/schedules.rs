@@ -13,8 +13,8 @@ use wharf_schedule::{Timing, TimingError, TimingText, delay_ms};
 
 use crate::{
     clock::rfc3339,
-    compile::RuleError,
     limits::{SCHEDULE_DATA_BYTES_MAX, SCHEDULES_PER_TENANT_MAX},
+    mistakes::RuleError,
     rules::{Origin, RuleSet, Tenant},
 };
 
@@ -238,7 +238,7 @@ mod tests {
     use wharf_event::{AttributeValue, CatchUp};
 
     use super::*;
-    use crate::compile::RulesError;
+    use crate::mistakes::RulesError;
 
     const MINUTE_MS: u64 = 60_000;
 

@@ -120,7 +120,7 @@ mod tests {
     use wharf_delivery::{Document, ObjectKind, SchemaMode, TenantDocument};
 
     use super::*;
-    use crate::{compile::RulesError, transform::Transforms};
+    use crate::{mistakes::RulesError, transform::Transforms};
 
     fn tenant() -> TenantName {
         "acme".parse().unwrap()

@@ -208,7 +208,7 @@ mod tests {
     use wharf_delivery::{Document, ObjectKind, TenantDocument};
 
     use super::*;
-    use crate::compile::RulesError;
+    use crate::mistakes::RulesError;
 
     fn acme() -> TenantName {
         "acme".parse().unwrap()

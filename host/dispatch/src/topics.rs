@@ -56,8 +56,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        compile::RulesError,
         limits::{BUSES_PER_TENANT_MAX, SUBSCRIPTIONS_PER_TOPIC_MAX, TOPICS_PER_TENANT_MAX},
+        mistakes::RulesError,
     };
 
     fn acme() -> TenantName {

@@ -137,7 +137,7 @@ mod tests {
     use wharf_delivery::{Document, ObjectKind, TenantDocument};
 
     use super::*;
-    use crate::{compile::RulesError, transform::Transforms};
+    use crate::{mistakes::RulesError, transform::Transforms};
 
     const SECRET: &str = "v1.0000000000000000.c2VhbGVk";
 
