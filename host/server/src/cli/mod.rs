@@ -21,6 +21,7 @@ mod dlq;
 mod doctor;
 mod draft;
 mod error;
+mod event_args;
 mod events;
 #[cfg(test)]
 mod examples;
