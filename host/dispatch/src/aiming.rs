@@ -149,6 +149,7 @@ mod tests {
         let kept = both.retentions();
         let of = |bus: &str| kept.get(&(acme(), bus.parse().unwrap())).copied();
         assert!(of("default").is_some() && of("schedule/made") == of("default") && of("schedule/none").is_none());
+        assert!(of("queue/q") == of("default") && of("queue/none").is_none());
         let gone = put(&both, "made", None).unwrap();
         assert!(gone.rule(&acme(), &was.rule).is_none() && both.rule(&acme(), &was.rule).is_some());
     }

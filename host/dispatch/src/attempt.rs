@@ -137,7 +137,10 @@ pub(crate) async fn run(attempts: &Attempts, waiting: Waiting, slot: &Arc<Slot>)
             let settlement = Settlement::failed(attempts, &waiting, failure, spent.take());
             settle(attempts, &waiting, &settlement, slot).await
         }
-        Stuck::Held => return slot.give_back(unsettled(waiting, spent)),
+        Stuck::Held => {
+            attempts.rest_held(&waiting);
+            return slot.give_back(unsettled(waiting, spent));
+        }
         Stuck::NoRoom(room) => {
             attempts.rest(&waiting, room);
             return slot.give_back(unsettled(waiting, spent));

@@ -79,11 +79,12 @@ impl Batches {
             by_size.entry(self.size_of(message.receives)).or_default().push(message);
         }
         // The largest first: those that never failed.
-        for (size, mut rest) in by_size.into_iter().rev() {
+        while let Some((size, mut rest)) = by_size.pop_last() {
             while !rest.is_empty() {
                 let next = rest.split_off(size.min(rest.len()));
                 let batch = std::mem::replace(&mut rest, next);
                 if !self.hand_over(batch).await? {
+                    rest.extend(by_size.into_values().flatten());
                     self.give_back(rest).await?;
                     return Ok(CONSUMER_PAUSE);
                 }

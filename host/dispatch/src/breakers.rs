@@ -74,6 +74,8 @@ pub struct BreakerFigures {
 
 struct One {
     breaker: Breaker,
+    /// Which breaker of its lane it is: a call that began by one before says nothing of it.
+    number: u64,
     of: Of,
     last: Option<(Code, String)>,
 }
@@ -81,6 +83,8 @@ struct One {
 #[derive(Default)]
 struct All {
     of: BTreeMap<LaneKey, One>,
+    /// Breakers that were made so far.
+    made: u64,
     /// How often each opened, whatever it was then.
     openings: BTreeMap<LaneKey, u64>,
     /// Those that are open, by the time at which a delivery is tried.
@@ -152,13 +156,19 @@ impl Breakers {
             }
         }
         let Some(guarded) = guarded else { return false };
-        let new = || One { breaker: Breaker::new(guarded.by), of: guarded.of.clone(), last: None };
-        all.of.entry(key.clone()).or_insert_with(new).breaker.holds(now)
+        let All { of, made, .. } = &mut *all;
+        let new = || {
+            *made += 1;
+            One { breaker: Breaker::new(guarded.by), number: *made, of: guarded.of.clone(), last: None }
+        };
+        of.entry(key.clone()).or_insert_with(new).breaker.holds(now)
     }
 
     /// A delivery of a lane is tried. Absent where its target has no breaker.
     pub(crate) fn begin(self: &Arc<Self>, key: &LaneKey) -> Option<Call> {
-        let leave = self.all().of.get_mut(key)?.breaker.begin(self.clock.monotonic())?;
+        let mut all = self.all();
+        let one = all.of.get_mut(key)?;
+        let leave = (one.number, one.breaker.begin(self.clock.monotonic())?);
         Some(Call { breakers: Arc::clone(self), key: key.clone(), leave, told: OnceLock::new() })
     }
 
@@ -196,10 +206,10 @@ impl Breakers {
         figures.collect()
     }
 
-    fn ended(&self, key: &LaneKey, leave: Leave, (sign, failure): (Sign, Option<&Failure>)) {
+    fn ended(&self, key: &LaneKey, (number, leave): (u64, Leave), (sign, failure): (Sign, Option<&Failure>)) {
         let now = self.clock.monotonic();
         let mut all = self.all();
-        let Some(one) = all.of.get_mut(key) else { return };
+        let Some(one) = all.of.get_mut(key).filter(|one| one.number == number) else { return };
         if let Some(failure) = failure.filter(|_| sign == Sign::Bad) {
             one.last = Some((failure.code, failure.reason.clone()));
         }
@@ -238,7 +248,7 @@ impl Breakers {
 pub(crate) struct Call {
     breakers: Arc<Breakers>,
     key: LaneKey,
-    leave: Leave,
+    leave: (u64, Leave),
     told: OnceLock<(Sign, Option<Failure>)>,
 }
 
@@ -263,14 +273,38 @@ mod tests {
     use super::*;
     use crate::machine::SystemClock;
 
+    fn key(tenant: &str) -> LaneKey {
+        (tenant.parse().unwrap(), Target::Webhook("w".parse().unwrap()))
+    }
+
+    /// A webhook at that address, whose breaker opens with the first failure.
+    fn guarded(url: &str) -> Guarded {
+        let by = BreakerDocument { enabled: true, failures: 1, ..BreakerDocument::default() };
+        let webhook = json!({"url": url, "mode": "binary", "timeout_ms": 1, "concurrency": 1, "disable_after_ms": 1});
+        Guarded { by, of: Of::Webhook(Arc::new(serde_json::from_value(webhook).unwrap())) }
+    }
+
+    #[test]
+    fn a_call_that_began_before_its_target_changed_says_nothing_of_the_new_one() {
+        let breakers = Breakers::new(Arc::new(SystemClock::default()), mpsc::unbounded_channel().0);
+        let key = key("acme");
+        assert!(!breakers.holds(&key, Some(&guarded("https://old.test/"))));
+        let before = breakers.begin(&key).unwrap();
+        assert!(!breakers.holds(&key, Some(&guarded("https://new.test/"))));
+        before.tell(Sign::Bad, Some(&Failure::new(Code::HandlerTrap, "x")));
+        drop(before);
+        assert!(breakers.figures(None).iter().all(|of| (of.state, &of.last) == (BreakerState::Closed, &None)));
+        let since = breakers.begin(&key).unwrap();
+        since.tell(Sign::Bad, Some(&Failure::new(Code::HandlerTrap, "x")));
+        drop(since);
+        assert_eq!(breakers.figures(None)[0].state, BreakerState::Open);
+    }
+
     #[test]
     fn nothing_is_known_any_more_of_a_tenant_that_is_gone() {
         let (sender, mut notices) = mpsc::unbounded_channel();
         let breakers = Breakers::new(Arc::new(SystemClock::default()), sender);
-        let by = BreakerDocument { enabled: true, failures: 1, ..BreakerDocument::default() };
-        let webhook = json!({"url": "https://a.test/", "mode": "binary", "timeout_ms": 1, "concurrency": 1, "disable_after_ms": 1});
-        let guarded = Guarded { by, of: Of::Webhook(Arc::new(serde_json::from_value(webhook).unwrap())) };
-        let key = |tenant: &str| (tenant.parse().unwrap(), Target::Webhook("w".parse().unwrap()));
+        let guarded = guarded("https://a.test/");
         for tenant in ["gone", "here"] {
             assert!(!breakers.holds(&key(tenant), Some(&guarded)));
             let call = breakers.begin(&key(tenant)).unwrap();

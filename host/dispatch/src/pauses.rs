@@ -1,4 +1,4 @@
-//! Lanes that rest until a time: what their attempts would publish finds no room. Invariant: a rest ends by its time alone, and is forgotten
+//! Lanes that rest until a time: what their attempts would publish finds no room, or the release of the next is quarantined. Invariant: a rest ends by its time alone, and is forgotten
 //! then; a lane that rests longer than it has to costs its deliveries that time and no attempt.
 
 use std::{
@@ -63,6 +63,14 @@ impl Attempts {
     pub(crate) fn rest(&self, waiting: &Waiting, NoRoom { code, after_ms, .. }: NoRoom) {
         let (key, now_ms) = ((waiting.row.tenant.clone(), waiting.row.target.to.clone()), self.clock.now_ms());
         self.pauses.begin(key, now_ms.saturating_add(after_ms), code, now_ms);
+    }
+
+    /// The same where the release of a delivery is quarantined and its lane goes on, which has others too: it is not tried again in haste.
+    pub(crate) fn rest_held(&self, waiting: &Waiting) {
+        let (key, now_ms) = ((waiting.row.tenant.clone(), waiting.row.target.to.clone()), self.clock.now_ms());
+        if !self.is_held(&self.rules.borrow(), &key) {
+            self.pauses.begin(key, now_ms.saturating_add(NO_ROOM_PAUSE_MS), Code::ReleaseQuarantined, now_ms);
+        }
     }
 
     /// Until when a lane rests, and why: its receiver asked to be left alone, or what it publishes finds no room.

@@ -62,6 +62,7 @@ impl Replaying {
     /// Brings what replays are for until the host stops.
     pub(crate) async fn run(mut self) {
         let (mut brought, mut names): (JoinSet<Named>, HashSet<Named>) = (JoinSet::new(), HashSet::new());
+        let mut rules = self.dispatcher.attempts.rules.subscribe();
         loop {
             let all = match running(&self.dispatcher) {
                 Ok(all) => all,
@@ -77,6 +78,8 @@ impl Replaying {
                 biased;
                 _ = stopped => return,
                 () = self.dispatcher.attempts.replays.begun.notified() => {}
+                // A tenant may be back. Whoever changes them is there as long as this is.
+                Ok(()) = rules.changed() => {}
                 Some(ended) = brought.join_next() => match ended {
                     Ok(named) => drop(names.remove(&named)),
                     // The task of a replay failed, which is a mistake of the host; the others go on, and a restart tries it again.
@@ -92,13 +95,15 @@ impl Replaying {
     }
 }
 
-/// What goes on by the state.
+/// What goes on by the state, of tenants that there are: those of one that was taken out of the configuration wait for it.
 fn running(dispatcher: &Dispatcher) -> Result<Vec<Named>, TableError> {
+    let rules = dispatcher.rules();
     let shared = dispatcher.attempts.shared.read();
     let (replays, redrives) = (standing(&shared.state, None)?, redrives::standing(&shared.state, None)?);
     let replays = replays.into_iter().map(|(tenant, name, state)| (tenant, Task::Replay(name), state.phase));
     let redrives = redrives.into_iter().map(|(tenant, queue, state)| (tenant, Task::Redrive(queue), state.phase));
     let running = replays.chain(redrives).filter(|(.., phase)| *phase == ReplayPhase::Running);
+    let running = running.filter(|(tenant, ..)| rules.has_tenant(tenant));
     Ok(running.map(|(tenant, task, _)| (tenant, task)).collect())
 }
 

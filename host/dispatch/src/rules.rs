@@ -258,14 +258,17 @@ impl RuleSet {
         Quotas { of_bus: self.bus_backlog(tenant, bus), ..self.settings(tenant).quotas }
     }
 
-    /// Every bus of every tenant, with how long it keeps its events. What schedules send straight to their targets is kept as on the main bus.
+    /// Every bus of every tenant, with how long it keeps its events. What is sent straight to a queue, and by schedules straight to their targets, is kept
+    /// as on the main bus.
     pub(crate) fn retentions(&self) -> HashMap<(TenantName, BusName), RetentionDocument> {
         let of = |(tenant, of): (&TenantName, &Arc<Tenant>)| -> Vec<_> {
             let main = self.main_bus(tenant).and_then(|bus| of.buses.get(&bus));
             let kept = main.map_or_else(RetentionDocument::default, |bus| bus.retention);
             let aimed = of.schedules.values().filter(|schedule| !schedule.document.targets.is_empty());
-            let aimed = aimed.map(|schedule| ((tenant.clone(), schedule.document.bus.clone()), kept));
-            of.buses.iter().map(|(bus, it)| ((tenant.clone(), bus.clone()), it.retention)).chain(aimed).collect()
+            let aimed = aimed.map(|schedule| schedule.document.bus.clone());
+            let straight = of.queues.keys().map(BusName::of_queue).chain(aimed);
+            let straight = straight.map(|bus| ((tenant.clone(), bus), kept));
+            of.buses.iter().map(|(bus, it)| ((tenant.clone(), bus.clone()), it.retention)).chain(straight).collect()
         };
         self.tenants.iter().flat_map(of).collect()
     }

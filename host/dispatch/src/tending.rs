@@ -99,7 +99,9 @@ impl Tending {
         loop {
             let rows = page(&self.dispatcher.attempts.shared.read().state, tenant, queue, None, QUEUE_MOVES_MAX);
             let ids: Vec<_> = rows.map_err(unreadable)?.into_iter().map(|(id, _)| id).collect();
-            if ids.is_empty() {
+            // One that was made again meanwhile has messages of its own; while there is none, none comes.
+            let rules = self.dispatcher.rules();
+            if ids.is_empty() || !rules.has_tenant(tenant) || rules.queue(tenant, queue).is_some() {
                 return Ok(());
             }
             self.dispatcher.moved(tenant, queue, terms.clone(), QueueOp::Gone(ids)).await?;

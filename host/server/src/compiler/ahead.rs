@@ -69,10 +69,10 @@ fn work(jobs: &mpsc::Receiver<Job>) {
             // One that ended well and gave nothing has a defect.
             drop(reply.send(ended.and_then(|()| Err(anyhow!(NOTHING)))));
         }
-        if known.len() + new.len() > KNOWN_BYTES_MAX {
-            known.clear();
-        }
         known.append(&mut new);
+        if known.len() > KNOWN_BYTES_MAX {
+            known = Vec::new();
+        }
     }
 }
 

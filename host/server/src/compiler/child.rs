@@ -152,14 +152,16 @@ impl Child {
                     Err(error) => break Some(error),
                 }
             };
-            // One that says nonsense may go on with it.
-            drop(stdout);
+            if broken.is_some() {
+                process.kill();
+            }
             let status = process.end();
             drop(over);
             ensure!(!late.join().unwrap_or_default(), "compiling took more than {} s", WALL_S_MAX.as_secs());
+            broken.map_or(Ok(()), Err).context("the compiling process cannot be read")?;
             let (status, said) = (status?, said.join().unwrap_or_default());
             ensure!(status.success(), "{}", ended(status, &said));
-            broken.map_or(Ok(()), Err).context("the compiling process cannot be read")
+            Ok(())
         })
     }
 }

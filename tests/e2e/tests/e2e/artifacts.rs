@@ -91,9 +91,15 @@ fn a_process_that_waits_for_a_component_may_be_killed_and_ends_with_its_host() {
     site.write("wharf.toml", config.replace(&guest("probe").display().to_string(), "handler.wasm"));
     site.write("handler.wasm", std::fs::read(guest("probe")).unwrap());
     let host = site.start("dev");
+    // One that compiled a moment ago may be there yet: the next one comes when that has been gone for a while.
     let waiting = || {
-        until("a process to wait", || host.children().len() == 1);
-        host.children()[0]
+        until("what compiled to end", || host.children().is_empty());
+        let mut child = None;
+        until("a process to wait", || {
+            child = host.children().first().copied();
+            child.is_some()
+        });
+        child.unwrap()
     };
     let is_there = |child: u32| std::path::Path::new(&format!("/proc/{child}")).exists();
     let killed = rustix::process::Pid::from_raw(waiting().cast_signed()).unwrap();
