@@ -27,7 +27,7 @@ use crate::{
     granted::Granted,
     limits::DRAINED_BYTES_MAX,
     place::Place,
-    pool::{Key, Pool},
+    pool::{Key, Pool, Unanswered},
     resolve::Resolver,
 };
 
@@ -124,7 +124,7 @@ impl Egress {
     #[must_use]
     pub fn with_tls(settings: Settings, mut tls: ClientConfig) -> Self {
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let resolver = if settings.dns.is_empty() { Resolver::System } else { Resolver::Servers(settings.dns) };
+        let resolver = if settings.dns.is_empty() { Resolver::system() } else { Resolver::Servers(settings.dns) };
         Self { connector: Connector { resolver, tls: Arc::new(tls) }, pool: Pool::default() }
     }
 
@@ -161,13 +161,15 @@ impl Egress {
             let is_new = waited.is_none();
             let mut connection = match waited.take() {
                 Some(connection) => connection,
-                None => self.connector.connect(&place, &granted).await?,
+                None => self.connector.connect(&owner, &place, &granted).await?,
             };
             let request = request(&connection, &place, &method, &headers, &body)?;
             passed.sent.store(body.len() as u64, Ordering::Relaxed);
+            let unanswered = Unanswered::new(&self.pool, &key, &connection);
             let answer = match send(&mut connection, request).await {
                 Ok(answer) => answer,
                 Err(Unsent::Closed) if !is_new => {
+                    drop(unanswered);
                     passed.sent.store(0, Ordering::Relaxed);
                     waited = self.pool.take(&key, &granted);
                     continue;
@@ -178,10 +180,10 @@ impl Egress {
                 }
                 Err(Unsent::Broken(error)) => return Err(EgressError::Broken(error)),
             };
+            unanswered.answered();
             let (head, body) = answer.into_parts();
             let body = Coming { body, bytes: &passed.received };
-            if let Sender::Two(sender) = &connection.sender {
-                let other = Connection { sender: Sender::Two(sender.clone()), address: connection.address };
+            if let Some(other) = connection.shared() {
                 self.pool.put(key.clone(), other);
             }
             let Read { body, is_cut, is_whole } = match takes {

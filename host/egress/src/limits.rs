@@ -17,6 +17,18 @@ pub const ADDRESSES_TRIED_MAX: usize = 8;
 /// How long one address may take to answer, where others are left.
 pub const CONNECT_WAIT: Duration = Duration::from_secs(5);
 
+/// How long a connection by which nobody can send any more may take to say that it ends.
+pub const END_WAIT: Duration = Duration::from_millis(100);
+
+/// How long its peer may leave what was sent untaken, in milliseconds, before the kernel ends it.
+pub const UNTAKEN_MS_MAX: u32 = 30_000;
+
+/// Names whose addresses the system looks for at a time: each takes a thread, for as long as the slowest server takes.
+pub const LOOKUPS_MAX: usize = 256;
+
+/// The same for one owner.
+pub const LOOKUPS_PER_OWNER_MAX: usize = 8;
+
 /// Connections that wait for their next request, over all tenants.
 pub const IDLE_MAX: usize = 1_024;
 

@@ -58,8 +58,7 @@ impl Pool {
             if !connection.is_open() || since.elapsed() > IDLE_WAIT || refused(connection.address, granted).is_some() {
                 continue;
             }
-            if let Sender::Two(sender) = &connection.sender {
-                let other = Connection { sender: Sender::Two(sender.clone()), address: connection.address };
+            if let Some(other) = connection.shared() {
                 waiting.push_back((other, Instant::now()));
                 *count += 1;
             }
@@ -89,6 +88,41 @@ impl Pool {
         }
         waiting.push_back((connection, Instant::now()));
         idle.count += 1;
+    }
+
+    /// Lets nobody else send by what is there of HTTP/2: it did not answer.
+    pub(crate) fn forget_shared(&self, key: &Key) {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Idle { by_key, count, .. } = &mut *idle;
+        let Some(waiting) = by_key.get_mut(key) else { return };
+        let before = waiting.len();
+        waiting.retain(|(connection, _)| matches!(connection.sender, Sender::One(_)));
+        *count -= before - waiting.len();
+        if waiting.is_empty() {
+            by_key.remove(key);
+        }
+    }
+}
+
+/// A request by HTTP/2 that has no answer yet. One that is given up has others send by another connection.
+pub(crate) struct Unanswered<'a>(Option<(&'a Pool, &'a Key)>);
+
+impl<'a> Unanswered<'a> {
+    pub(crate) fn new(pool: &'a Pool, key: &'a Key, connection: &Connection) -> Self {
+        Self(matches!(connection.sender, Sender::Two(_)).then_some((pool, key)))
+    }
+
+    /// It has one.
+    pub(crate) fn answered(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if let Some((pool, key)) = self.0 {
+            pool.forget_shared(key);
+        }
     }
 }
 

@@ -120,3 +120,31 @@ async fn a_connection_that_was_closed_while_it_waited_costs_nothing() {
     }
     assert_eq!(receiver.requests.lock().unwrap().len(), 20);
 }
+
+/// Sockets of this machine that somebody has open towards a port: field 9 of a line of proc_pid_net(5) is theirs.
+fn open_to(port: u16) -> usize {
+    let all = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+    let towards = format!(":{port:04X}");
+    let is_open = |line: &&str| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        fields[2].ends_with(&towards) && fields[9] != "0"
+    };
+    all.lines().skip(1).filter(is_open).count()
+}
+
+#[tokio::test]
+async fn a_request_that_is_given_up_leaves_nothing_behind_however_little_its_receiver_takes() {
+    // Nobody ever reads from it.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let body = Bytes::from(vec![b'x'; 32 << 20]);
+    let timeout = Duration::from_millis(200);
+    let outgoing = Outgoing { body, timeout, ..request(&format!("http://{address}/"), HERE) };
+    assert!(matches!(egress().send(outgoing).await, Err(EgressError::Timeout(200))));
+    let gone = async {
+        while open_to(address.port()) > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), gone).await.expect("its socket stays open");
+}
