@@ -29,7 +29,10 @@ use crate::port::{Host, Pieces, Served, Unserved};
 use crate::problem::{Failure, Problem};
 
 /// What stands before the name of a tenant.
-const BEFORE: &str = "/t/";
+pub(crate) const ROUTES: &str = "/t/";
+
+/// Where an answer says that a worker of its page may have more than what is beneath it.
+const SERVICE_WORKER_ALLOWED: &str = "service-worker-allowed";
 
 /// The id of a request, in its answer.
 const REQUEST_ID: &str = "wharf-request-id";
@@ -65,7 +68,11 @@ async fn answer<H: Host>(
     head.uri = target;
     let (body, lent) = taken(&head.headers, body, gateway.body_timeout).await?;
     match gateway.host.serve(&tenant, http::Request::from_parts(head, body)).await {
-        Ok(Served { response, id }) => Ok(named(response.map(Body::new), Some(id))),
+        Ok(Served { mut response, id }) => {
+            // A page's worker has what is beneath the page, and nothing of other tenants.
+            response.headers_mut().remove(SERVICE_WORKER_ALLOWED);
+            Ok(named(response.map(Body::new), Some(id)))
+        }
         Err(Unserved { refusal, allow, id }) => {
             if let Some(lent) = lent {
                 lent.drain(gateway.body_timeout).await;
@@ -81,7 +88,7 @@ async fn answer<H: Host>(
 /// What stands before a tenant's own path, and that path with the query.
 fn parted(uri: &Uri) -> Option<(&str, Uri)> {
     let path = uri.path();
-    let end = path.strip_prefix(BEFORE)?.find('/').map_or(path.len(), |at| at + BEFORE.len());
+    let end = path.strip_prefix(ROUTES)?.find('/').map_or(path.len(), |at| at + ROUTES.len());
     let (prefix, rest) = path.split_at_checked(end)?;
     let rest = if rest.is_empty() { "/" } else { rest };
     let target = match uri.query() {

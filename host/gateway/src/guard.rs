@@ -1,9 +1,10 @@
-//! Refuses requests that are not addressed to this host, or that a web page of another origin sends.
+//! Refuses requests that are not addressed to this host, or that a web page sends which has no business here.
 //!
 //! Until there is identity, whoever reaches the port may use it, and a browser on this machine reaches it for any page. A page
-//! can rebind its own name to 127.0.0.1 (then `Host` is that name) or post across origins (then `Origin` is its own).
-//! Invariant: a request passes only if every authority that it names is in the list, and so is its origin if it has one.
-//! It does not authenticate anyone.
+//! can rebind its own name to 127.0.0.1 (then `Host` is that name) or post across origins (then `Origin` is its own). Pages of this very origin
+//! are plugins', by their routes: they may ask routes, and nothing of the host's own, whose pages there are none of.
+//! Invariant: a request passes only if every authority that it names is in the list, and so is its origin if it has one; where it is not for a
+//! route, only if no page sent it, by its `Origin` or its `Sec-Fetch-Site` (Fetch Metadata). It does not authenticate anyone.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,7 +12,10 @@ use std::sync::Arc;
 use http::{HeaderMap, Request, Version, header};
 use wharf_event::Code;
 
-use crate::problem::Problem;
+use crate::{endpoints::ROUTES, problem::Problem};
+
+/// Where a browser says whose page sent a request.
+const FETCHED_BY: &str = "sec-fetch-site";
 
 /// The port that an authority without one means, since this gateway speaks plain HTTP.
 const HTTP_PORT: u16 = 80;
@@ -68,9 +72,11 @@ pub(crate) fn check<B>(hosts: &HostList, request: &Request<B>) -> Result<(), Pro
     addressed(hosts, request).map_err(|reason| {
         Problem::new(Code::HostForeign, format!("{reason}; this host answers to loopback names only"))
     })?;
-    from_here(hosts, request.headers()).map_err(|reason| {
-        Problem::new(Code::OriginForeign, format!("{reason}; web pages of other origins are refused"))
-    })
+    let may_send = match request.uri().path().starts_with(ROUTES) {
+        true => from_here(hosts, request.headers()),
+        false => from_no_page(request.headers()),
+    };
+    may_send.map_err(|reason| Problem::new(Code::OriginForeign, format!("{reason}; such web pages are refused")))
 }
 
 fn addressed<B>(hosts: &HostList, request: &Request<B>) -> Result<(), &'static str> {
@@ -93,6 +99,15 @@ fn from_here(hosts: &HostList, headers: &HeaderMap) -> Result<(), &'static str> 
         !authority.is_some_and(|authority| hosts.allows(authority))
     });
     if foreign { Err("the Origin header names another origin") } else { Ok(()) }
+}
+
+fn from_no_page(headers: &HeaderMap) -> Result<(), &'static str> {
+    if headers.contains_key(header::ORIGIN) {
+        return Err("the Origin header is a web page's");
+    }
+    // What people type or bookmark is no page's.
+    let by_page = headers.get_all(FETCHED_BY).iter().any(|site| site != "none");
+    if by_page { Err("the Sec-Fetch-Site header is a web page's") } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -295,8 +295,7 @@ async fn a_request_to_another_host_or_from_another_origin_is_refused_on_every_ro
     let ours = |name: &str| format!("{name}:{port}");
     let get = || get("/livez");
     for host in ["localhost", "127.0.0.1", "127.1.2.3", "[::1]"] {
-        let request = get().with("host", ours(host)).with("origin", format!("http://{}", ours(host)));
-        assert_eq!(request.send(server.addr).await.status, 200, "{host}");
+        assert_eq!(get().with("host", ours(host)).send(server.addr).await.status, 200, "{host}");
     }
     let hosts = ["evil.example", "localhost", "localhost:1", "10.0.0.1", "", "localhost.evil.example"];
     for host in
@@ -307,11 +306,17 @@ async fn a_request_to_another_host_or_from_another_origin_is_refused_on_every_ro
         event.send(server.addr).await.refused(Code::HostForeign);
     }
     let origins = ["null", "https://evil.example", "http://evil.example", "http://localhost", ""].map(str::to_owned);
-    for origin in origins.into_iter().chain([format!("https://{}", ours("localhost")), ours("localhost")]) {
+    // A page of this very origin is a plugin's.
+    let own = [format!("http://{}", ours("localhost")), format!("https://{}", ours("localhost")), ours("localhost")];
+    for origin in origins.into_iter().chain(own) {
         get().with("origin", &origin).send(server.addr).await.refused(Code::OriginForeign);
         let event = post(EVENTS, STRUCTURED, structured("1", "1")).with("origin", &origin);
         event.send(server.addr).await.refused(Code::OriginForeign);
     }
+    for site in ["same-origin", "same-site", "cross-site", ""] {
+        get().with("sec-fetch-site", site).send(server.addr).await.refused(Code::OriginForeign);
+    }
+    assert_eq!(get().with("sec-fetch-site", "none").send(server.addr).await.status, 200, "its address was typed");
     let unusual = [
         ("GET /livez HTTP/1.1\r\nconnection: close\r\n\r\n".to_owned(), Some(Code::HostForeign)),
         (

@@ -93,7 +93,15 @@ impl Endpoints for FakeHost {
         let prefix = head.headers.get("x-forwarded-prefix").unwrap().to_str().unwrap();
         let told = format!("{tenant} {} {} {prefix} {}", head.method, head.uri, String::from_utf8_lossy(&body));
         let body = Full::new(Bytes::from(told)).map_err(|never| match never {}).boxed_unsync();
-        Ok(Served { response: Response::builder().status(418).header("x-own", "1").body(body).unwrap(), id })
+        Ok(Served {
+            response: Response::builder()
+                .status(418)
+                .header("x-own", "1")
+                .header("service-worker-allowed", "/")
+                .body(body)
+                .unwrap(),
+            id,
+        })
     }
 }
 
@@ -152,4 +160,8 @@ async fn a_request_goes_to_the_host_without_its_prefix_and_its_answer_comes_as_i
     assert_eq!(unknown.code, Code::TenantUnknown);
     let foreign = get("/t/acme/a").with("origin", "http://evil.example").send(server.addr).await;
     foreign.refused(Code::OriginForeign);
+    // What a page of a plugin's asks of routes, its own and others.
+    let own = format!("http://localhost:{}", server.addr.port());
+    let of_page = get("/t/acme/a").with("origin", own).with("sec-fetch-site", "same-origin").send(server.addr).await;
+    assert_eq!((of_page.status, of_page.header("service-worker-allowed")), (418, None));
 }
