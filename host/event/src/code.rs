@@ -72,7 +72,7 @@ codes! {
     RequestMalformed "request-malformed" 400 "The request is not HTTP as it should be";
     RequestHeadTooLarge "request-head-too-large" 431 "The head of the request is larger than allowed";
     HostForeign "host-foreign" 403 "The request is addressed to a host that is not this one";
-    OriginForeign "origin-foreign" 403 "The request comes from a web page of another origin";
+    OriginForeign "origin-foreign" 403 "The request comes from a web page that has no business here";
     QueryInvalid "query-invalid" 400 "A parameter of the request cannot be used";
     TopicUnknown "topic-unknown" 404 "The tenant has no such topic";
     TopicInUse "topic-in-use" 409 "A rule or a schedule publishes to the topic";
