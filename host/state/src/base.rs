@@ -118,9 +118,9 @@ impl Base {
         *self.opened.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(after);
     }
 
-    /// Opens the file anew after a write to it failed.
-    pub(crate) fn reopen(&mut self) -> Result<(), StateError> {
-        self.reopened(&self.opened()).map(drop)
+    /// Opens the file anew after a write to it, as it was open then, failed.
+    pub(crate) fn reopen(&self, refused: &Arc<Opened>) -> Result<(), StateError> {
+        self.reopened(refused).map(drop)
     }
 
     /// The file opened anew, unless somebody did that meanwhile. What refused is of no use to anyone any more: it writes nothing,
@@ -134,11 +134,15 @@ impl Base {
     }
 
     /// Reads by `read`, and once more where the file had to be opened anew.
-    fn read<T>(&self, table: Table, read: impl Fn(&Opened) -> Result<T, redb::StorageError>) -> Result<T, TableError> {
+    fn read<T>(
+        &self,
+        table: Table,
+        read: impl Fn(&Arc<Opened>) -> Result<T, redb::StorageError>,
+    ) -> Result<T, TableError> {
         let opened = self.opened();
         match read(&opened) {
-            Err(redb::StorageError::PreviousIo) => {
-                read(&*self.reopened(&opened).map_err(|error| unreadable(table, error))?)
+            Err(error) if is_refused(&error) => {
+                read(&self.reopened(&opened).map_err(|error| unreadable(table, error))?)
             }
             read => read,
         }
@@ -160,18 +164,22 @@ impl Base {
         let start = move |from: Bound<&[u8]>| {
             self.read(table, |opened| {
                 let view = opened.tables.get(&table);
-                view.map(|view| view.range::<&[u8]>((from, Bound::Unbounded))).transpose()
+                let rows = view.map(|view| view.range::<&[u8]>((from, Bound::Unbounded))).transpose()?;
+                Ok(rows.map(|rows| (rows, Arc::clone(opened))))
             })
         };
         let (mut rows, mut last) = (start(from)?, from.map(Bytes::copy_from_slice));
         Ok(iter::from_fn(move || {
-            let mut next = rows.as_mut()?.next()?;
-            if matches!(next, Err(redb::StorageError::PreviousIo)) {
-                rows = match start(last.as_ref().map(AsRef::as_ref)) {
+            let (from, refused) = rows.as_mut()?;
+            let mut next = from.next()?;
+            if next.as_ref().is_err_and(is_refused) {
+                // Where it starts may be in memory, so that only what follows is refused.
+                let again = self.reopened(refused).map_err(|error| unreadable(table, error));
+                rows = match again.and_then(|_| start(last.as_ref().map(AsRef::as_ref))) {
                     Ok(again) => again,
                     Err(error) => return Some(Err(error)),
                 };
-                next = rows.as_mut()?.next()?;
+                next = rows.as_mut()?.0.next()?;
             }
             Some(match next {
                 Ok((key, row)) => {
@@ -183,6 +191,12 @@ impl Base {
             })
         }))
     }
+}
+
+/// Whether a file refuses to be read since something failed before, and reads on once it is opened anew: it has the one word while it is open, the other when it
+/// was opened anew by somebody else.
+fn is_refused(error: &redb::StorageError) -> bool {
+    matches!(error, redb::StorageError::PreviousIo | redb::StorageError::DatabaseClosed)
 }
 
 type Row = Result<(Bytes, Bytes), TableError>;

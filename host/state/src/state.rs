@@ -32,7 +32,8 @@ pub struct State {
 struct Frozen {
     overlay: Arc<Overlay>,
     k: u64,
-    postponed: bool,
+    /// The file as it is open where it is being written; absent where it has to be written again.
+    writing: Option<Arc<Opened>>,
 }
 
 /// A checkpoint to be written, on a thread of its own.
@@ -124,7 +125,7 @@ impl State {
     /// Whether a checkpoint could not be written and waits for [`State::again`].
     #[must_use]
     pub fn is_postponed(&self) -> bool {
-        self.frozen.as_ref().is_some_and(|frozen| frozen.postponed)
+        self.frozen.as_ref().is_some_and(|frozen| frozen.writing.is_none())
     }
 
     /// Freezes the changes up to and including the durable frame `k`. Absent while another checkpoint is under way.
@@ -133,7 +134,7 @@ impl State {
             return None;
         }
         let overlay = Arc::new(std::mem::take(&mut self.active));
-        self.frozen = Some(Frozen { overlay, k, postponed: true });
+        self.frozen = Some(Frozen { overlay, k, writing: None });
         self.again()
     }
 
@@ -160,19 +161,17 @@ impl State {
     /// # Errors
     /// When the file does not even open any more.
     pub fn postpone(&mut self) -> Result<(), StateError> {
-        self.base.reopen()?;
-        if let Some(frozen) = &mut self.frozen {
-            frozen.postponed = true;
-        }
-        Ok(())
+        // Whoever reads may have opened the file anew already: two that can write to it would not know of each other.
+        let refused = self.frozen.as_mut().and_then(|frozen| frozen.writing.take());
+        refused.map_or(Ok(()), |refused| self.base.reopen(&refused))
     }
 
     /// The checkpoint that was postponed, if there is one.
     pub fn again(&mut self) -> Option<Checkpoint> {
-        let frozen = self.frozen.as_mut().filter(|frozen| frozen.postponed)?;
-        frozen.postponed = false;
+        let frozen = self.frozen.as_mut().filter(|frozen| frozen.writing.is_none())?;
         self.pace = Pace::default();
         let (overlay, base) = (Arc::clone(&frozen.overlay), self.base.opened());
+        frozen.writing = Some(Arc::clone(&base));
         Some(Checkpoint { overlay, base, k: frozen.k, pace: self.pace.clone() })
     }
 }

@@ -159,6 +159,8 @@ struct Failing {
     file: File,
     full: Arc<AtomicBool>,
     left: Arc<AtomicUsize>,
+    /// How often it was to be written to.
+    written: Arc<AtomicUsize>,
 }
 
 impl Failing {
@@ -178,15 +180,19 @@ impl StateFile for Failing {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.written.fetch_add(1, Ordering::Relaxed);
         // What has its place already can be written over.
-        if offset + bytes.len() as u64 > 4096 {
-            self.room()?
-        };
+        if offset + bytes.len() as u64 > self.file.size()? {
+            self.room()?;
+        }
         StateFile::write_at(&self.file, offset, bytes)
     }
 
     fn set_len(&self, bytes: u64) -> io::Result<()> {
-        self.room()?;
+        self.written.fetch_add(1, Ordering::Relaxed);
+        if bytes > self.file.size()? {
+            self.room()?;
+        }
         StateFile::set_len(&self.file, bytes)
     }
 
@@ -202,7 +208,8 @@ fn a_checkpoint_for_which_there_is_no_room_is_written_later_and_reads_go_on_mean
     let full = Arc::new(AtomicBool::new(false));
     let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
     let (mut state, _) =
-        State::open(Box::new(Failing { file, full: Arc::clone(&full), left: Arc::default() })).unwrap();
+        State::open(Box::new(Failing { file, full: Arc::clone(&full), left: Arc::default(), written: Arc::default() }))
+            .unwrap();
     let key = |n: u32| n.to_be_bytes();
     (0..5_000).for_each(|n| state.insert(Table::Values, &key(n), vec![1; 100]));
     let checkpoint = state.freeze(7).unwrap();
@@ -237,6 +244,38 @@ fn a_checkpoint_for_which_there_is_no_room_is_written_later_and_reads_go_on_mean
 }
 
 #[test]
+fn a_file_that_a_reader_opened_anew_is_not_opened_a_second_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.redb");
+    let (mut state, _) = open(&path);
+    let key = |n: u32| n.to_be_bytes();
+    (0..5_000).for_each(|n| state.insert(Table::Values, &key(n), vec![1; 100]));
+    let snapshot = state.freeze(7).unwrap().write_at_once().unwrap();
+    drop((state.thaw(snapshot), state));
+    let (full, written) = (Arc::new(AtomicBool::new(false)), Arc::<AtomicUsize>::default());
+    let file = File::options().read(true).write(true).open(&path).unwrap();
+    let failing = Failing { file, full: Arc::clone(&full), left: Arc::default(), written: Arc::clone(&written) };
+    let (mut state, _) = State::open(Box::new(failing)).unwrap();
+    let count = |state: &State| state.scan(Table::Values, &[], Bound::Unbounded, usize::MAX).unwrap().len();
+    full.store(true, Ordering::Relaxed);
+    (5_000..15_000).for_each(|n| state.insert(Table::Values, &key(n), vec![2; 100]));
+    let error = state.freeze(9).unwrap().write().err().expect("there is no room");
+    assert!(error.is_full_disk(), "{error:?}");
+    let before = written.load(Ordering::Relaxed);
+    // What it reads is in no memory yet.
+    assert_eq!(count(&state), 15_000);
+    let opened = written.load(Ordering::Relaxed);
+    assert!(opened > before, "whoever reads opens it anew");
+    state.postpone().unwrap();
+    assert_eq!(written.load(Ordering::Relaxed), opened, "nobody else opens it, nor closes it");
+    full.store(false, Ordering::Relaxed);
+    let snapshot = state.again().unwrap().write_at_once().unwrap();
+    drop((state.thaw(snapshot), state));
+    let (state, k) = open(&path);
+    assert_eq!((k, count(&state)), (9, 15_000));
+}
+
+#[test]
 fn a_read_that_fails_is_told_and_hides_no_row_from_those_that_come_after_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
@@ -248,8 +287,13 @@ fn a_read_that_fails_is_told_and_hides_no_row_from_those_that_come_after_it() {
     for nth in 1..20 {
         let left = Arc::new(AtomicUsize::new(0));
         let file = File::options().read(true).write(true).open(&path).unwrap();
-        let (mut state, _) =
-            State::open(Box::new(Failing { file, full: Arc::default(), left: Arc::clone(&left) })).unwrap();
+        let (mut state, _) = State::open(Box::new(Failing {
+            file,
+            full: Arc::default(),
+            left: Arc::clone(&left),
+            written: Arc::default(),
+        }))
+        .unwrap();
         // The removed ones are on several pages of the file, and there is a row far behind them that needs no reading.
         (0..500_u32).for_each(|n| state.remove(Table::Values, &n.to_be_bytes()));
         state.put(Table::Values, &4_999_u32.to_be_bytes(), vec![2]);
