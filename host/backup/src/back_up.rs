@@ -13,6 +13,7 @@ use wharf_log::{Copied, FolderDisk, LogError, Segment, segments};
 use crate::{
     copying::{Copy, Tell, sync, within},
     error::BackupError,
+    gone,
     limits::{COMPONENT_BYTES_MAX, TRIES_MAX},
     manifest::{COMPONENTS, Kept, LOCK, LOG, Manifest},
 };
@@ -74,19 +75,21 @@ pub fn back_up(from: &Source, into: &Dir, when: When, tell: Tell<'_>) -> Result<
     let components = components.map_err(BackupError::io(COMPONENTS))?;
     let log = FolderDisk::reading(from.log.try_clone().map_err(BackupError::io(LOG))?);
     let mut copying = Copying { from, log, copies, before: before.as_ref(), missed: None, tell };
+    let mut named = [(WASM, Vec::new(), 0), (ONNX, Vec::new(), 0)];
     for _ in 0..TRIES_MAX {
+        // Before the log, since what is taken away while it is copied is named by its records, and behind it, since what came meanwhile is too.
+        copying.all_components(&components, &mut named)?;
         let Some(log) = copying.log()? else { continue };
+        copying.all_components(&components, &mut named)?;
+        let [(_, mut named, copied), (_, mut models, models_copied)] = named;
         let kept = kept(&log, when);
-        let is_whole = log.there_k <= kept.first().map_or(0, |first| first.first_k);
-        // Of what the log does not have any more records may name components that the host does not have any more.
-        let earlier = before.as_ref().filter(|_| !is_whole);
-        let earlier = earlier.map(|before| (before.components.clone(), before.models.clone())).unwrap_or_default();
-        let (named, copied) = copying.components(&components, WASM, earlier.0)?;
-        let (models, models_copied) = copying.components(&components, ONNX, earlier.1)?;
+        let of = |k: Option<&Kept>, k_of: fn(&Kept) -> u64| k.map_or(0, k_of);
+        let covers = (of(kept.first(), |it| it.first_k), of(kept.last(), |it| it.last_k));
+        let gone = gone::keep(before.as_ref(), (&mut named, &mut models), covers);
         for folder in [&copying.copies, &components] {
             sync(folder).map_err(BackupError::io(LOG))?;
         }
-        let manifest = Manifest::new(when.now_ms, kept, named, models);
+        let manifest = Manifest::new(when.now_ms, kept, (named, models), gone);
         manifest.write(into)?;
         tidy(&copying.copies, &components, &manifest).map_err(BackupError::io(LOG))?;
         return taken(&manifest, &log, (copied, models_copied));
@@ -97,13 +100,28 @@ pub fn back_up(from: &Source, into: &Dir, when: When, tell: Tell<'_>) -> Result<
 /// Takes the lock of a backup, which the kernel lets go of however the command ends.
 pub(crate) fn lock(backup: &Dir) -> Result<File, BackupError> {
     let options = cap_std::fs::OpenOptions::new().write(true).create(true).truncate(false).to_owned();
-    let lock = backup.open_with(LOCK, &options).map_err(BackupError::io(LOCK))?;
+    held(backup.open_with(LOCK, &options).map_err(BackupError::io(LOCK))?)
+}
+
+/// The same for who only reads, maybe where nothing can be written: without a lock nobody else uses it.
+pub(crate) fn lock_to_read(backup: &Dir) -> Result<Option<File>, BackupError> {
+    match backup.open(LOCK) {
+        Ok(lock) => held(lock).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(BackupError::io(LOCK)(error)),
+    }
+}
+
+fn held(lock: File) -> Result<File, BackupError> {
     match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(lock),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(BackupError::Locked),
         Err(error) => Err(BackupError::io(LOCK)(error.into())),
     }
 }
+
+/// How the names of some files end, whose they are, and how many of them were copied.
+type Named = (&'static str, Vec<Digest>, usize);
 
 /// The log's segments, as copies.
 struct OfLog {
@@ -226,15 +244,14 @@ impl Copying<'_> {
         Ok(Some((kept, copied)))
     }
 
-    /// Copies the components that are not in the backup, or the models; gives all that are then, and how many were copied.
-    fn components(
-        &mut self,
-        into: &Dir,
-        ending: &str,
-        mut all: Vec<Digest>,
-    ) -> Result<(Vec<Digest>, usize), BackupError> {
+    /// Copies the components and the models that are not in the backup.
+    fn all_components(&mut self, into: &Dir, named: &mut [Named; 2]) -> Result<(), BackupError> {
+        named.iter_mut().try_for_each(|named| self.components(into, named))
+    }
+
+    /// Copies those of an ending that are not in the backup; names all that are then, and counts how many were copied.
+    fn components(&mut self, into: &Dir, (ending, all, copied): &mut Named) -> Result<(), BackupError> {
         let unusable = || BackupError::io(COMPONENTS);
-        let mut copied = 0;
         for entry in self.from.components.entries().map_err(unusable())? {
             let name = entry.map_err(unusable())?.file_name();
             let Some((name, digest)) = name.to_str().and_then(|name| Some((name, digest_of(name, ending)?))) else {
@@ -243,7 +260,7 @@ impl Copying<'_> {
             if !into.exists(name) {
                 let from = match self.from.components.open(name) {
                     Ok(from) => from.into_std(),
-                    // It is needed no more.
+                    // Whoever took it away did so while this is on its way.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                     Err(error) => return Err(BackupError::io(name)(error)),
                 };
@@ -253,13 +270,13 @@ impl Copying<'_> {
                     return Err(BackupError::Component { file: name.to_owned() });
                 }
                 copy.end(into, name).map_err(BackupError::io(name))?;
-                copied += 1;
+                *copied += 1;
             }
             all.push(digest);
         }
         all.sort_unstable();
         all.dedup();
-        Ok((all, copied))
+        Ok(())
     }
 }
 
@@ -292,7 +309,7 @@ pub(crate) fn whole(copy: &std::fs::File, segment: &Segment, kept: &Kept) -> Res
 }
 
 /// The digest that a component is called by.
-fn digest_of(name: &str, ending: &str) -> Option<Digest> {
+pub(crate) fn digest_of(name: &str, ending: &str) -> Option<Digest> {
     format!("sha256:{}", name.strip_suffix(ending)?).parse().ok()
 }
 

@@ -11,6 +11,7 @@
 mod back_up;
 mod copying;
 mod error;
+mod gone;
 mod limits;
 mod manifest;
 mod restore;

@@ -8,12 +8,15 @@ use cap_std::fs::Dir;
 use serde::{Deserialize, Serialize};
 use wharf_event::Digest;
 
-use crate::{copying::sync, error::BackupError, limits::MANIFEST_BYTES_MAX};
+use crate::{copying::sync, error::BackupError, gone::Gone, limits::MANIFEST_BYTES_MAX};
 
 const NAME: &str = "backup.json";
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
-/// The format of one without models, so that hosts of before read it.
+/// The format of one that has all that its host has, so that hosts of before read it.
+const WITH_MODELS: u32 = 2;
+
+/// That of one without models besides.
 const WITHOUT_MODELS: u32 = 1;
 
 /// What else is in the folder of a backup.
@@ -36,6 +39,9 @@ pub(crate) struct Manifest {
     /// The same of models.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) models: Vec<Digest>,
+    /// Of both those that the host did not have any more.
+    #[serde(default, skip_serializing_if = "Gone::is_empty")]
+    pub(crate) gone: Gone,
 }
 
 /// A segment of a backup.
@@ -60,9 +66,18 @@ impl Kept {
 }
 
 impl Manifest {
-    pub(crate) fn new(taken_ms: u64, segments: Vec<Kept>, components: Vec<Digest>, models: Vec<Digest>) -> Self {
-        let format = if models.is_empty() { WITHOUT_MODELS } else { FORMAT };
-        Self { format, taken_ms, segments, components, models }
+    pub(crate) fn new(
+        taken_ms: u64,
+        segments: Vec<Kept>,
+        (components, models): (Vec<Digest>, Vec<Digest>),
+        gone: Gone,
+    ) -> Self {
+        let format = match (gone.is_empty(), models.is_empty()) {
+            (false, _) => FORMAT,
+            (true, false) => WITH_MODELS,
+            (true, true) => WITHOUT_MODELS,
+        };
+        Self { format, taken_ms, segments, components, models, gone }
     }
 
     /// The manifest of the backup in `folder`; absent where that holds nothing, or what a backup left that came to nothing.

@@ -9,7 +9,7 @@ use cap_std::fs::Dir;
 use wharf_log::{Copied, Segment};
 
 use crate::{
-    back_up::{ONNX, WASM, digest_in, file_name, lock, segment_of, whole},
+    back_up::{ONNX, WASM, digest_in, file_name, lock_to_read, segment_of, whole},
     copying::{Copy, Tell, sync},
     error::BackupError,
     limits::COMPONENT_BYTES_MAX,
@@ -46,8 +46,11 @@ pub struct Restored {
 /// # Errors
 /// When the backup is damaged or begins later, or something cannot be written. What was written until then is of no use.
 pub fn restore(from: &Dir, into: &Target, until_ms: Option<u64>, tell: Tell<'_>) -> Result<Restored, BackupError> {
-    let manifest = Manifest::read(from)?.ok_or(BackupError::Unknown("there is no backup.json"))?;
-    let _locked = lock(from)?;
+    let manifest = || Manifest::read(from)?.ok_or(BackupError::Unknown("there is no backup.json"));
+    manifest()?;
+    let _locked = lock_to_read(from)?;
+    // A backup may have ended since.
+    let manifest = manifest()?;
     let copies = from.open_dir(LOG).map_err(BackupError::io(LOG))?;
     let (mut before, mut restored): (Option<Copied>, Option<Restored>) = (None, None);
     for kept in &manifest.segments {
