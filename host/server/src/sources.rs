@@ -1,8 +1,8 @@
 //! What a plugin is built of: the files beside its configuration, and whether one of them changed. `wharf dev` builds by that.
 //!
 //! Invariant: what builders write is no source, so a build is no reason for another: folders of outputs and of what was fetched, hidden
-//! ones, components, the host's own data and what it logs to are left out, and so are lock files that a build wrote. A build that all the same
-//! changes what it is built of is tried once more and then waits for somebody to change something.
+//! ones, components, logs, the host's own data and what it logs to are left out, and so are lock files that a build wrote. A build that all the same
+//! writes what it is built of, the same each time, is tried once more and then waits for somebody to change something.
 //!
 //! A plugin whose component lies in a folder of its own (`triage/target/…/triage.wasm`) is built when something in that folder changes; what
 //! lies in no plugin's own folder is taken for everybody's.
@@ -14,10 +14,11 @@ use std::{
     path::{Path, PathBuf},
     sync::mpsc,
     thread,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use wharf_event::Digest;
 
 use crate::building::{Buildable, buildable};
 
@@ -33,6 +34,15 @@ const FILES_MAX: usize = 20_000;
 
 /// Quiet time after a change: editors write in several steps.
 const SETTLE: Duration = Duration::from_millis(50);
+
+/// How long changes may come without such a time between.
+const SETTLE_MAX: Duration = Duration::from_secs(1);
+
+/// Endings of files that are no sources.
+const NO_SOURCE_FILES: [&str; 2] = ["wasm", "log"];
+
+/// Builds one behind the other of which each has other sources than the one before: more are taken for a builder's that writes a time into them.
+const BUILDS_ON_END_MAX: u32 = 10;
 
 /// Every source with its time and size, the folders that they are in, and by which commands components are made.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -72,7 +82,7 @@ impl Sources {
                     if !NO_SOURCES.contains(&name.as_str()) {
                         left.push(path);
                     }
-                } else if path.extension().is_none_or(|it| it != "wasm")
+                } else if path.extension().is_none_or(|it| NO_SOURCE_FILES.iter().all(|ending| it != *ending))
                     && !talk.contains(&(about.dev(), about.ino()))
                     && sources.files.len() < FILES_MAX
                 {
@@ -90,11 +100,21 @@ impl Sources {
         ours.filter_map(|(_, (modified, _))| *modified).max()
     }
 
+    /// The files that are others than before, or there no more.
+    fn changed<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = &'a PathBuf> {
+        let names: BTreeSet<_> = self.files.keys().chain(before.files.keys()).collect();
+        names.into_iter().filter(|path| self.files.get(*path) != before.files.get(*path))
+    }
+
+    /// What is in those: a builder writes the same each time, and whoever edits does not.
+    fn contents_beside(&self, before: &Self) -> BTreeMap<PathBuf, Option<Digest>> {
+        let content = |path: &PathBuf| fs::read(path).ok().map(|bytes| Digest::of(&bytes));
+        self.changed(before).map(|path| (path.clone(), content(path))).collect()
+    }
+
     /// The plugins that have to be built, given what there was before.
     fn due<'a>(&self, before: &Self, plugins: &'a [Buildable]) -> Vec<&'a Buildable> {
-        let names: BTreeSet<_> = self.files.keys().chain(before.files.keys()).collect();
-        let changed: Vec<_> =
-            names.into_iter().filter(|path| self.files.get(*path) != before.files.get(*path)).collect();
+        let changed: Vec<_> = self.changed(before).collect();
         let roots: Vec<_> = plugins.iter().map(root).collect();
         let is_due = |of: &&Buildable| {
             before.commands.get(&of.component) != Some(&of.command)
@@ -161,24 +181,31 @@ fn follow(config: &Path, data: &Path, mut before: Sources, built: impl Fn()) {
         // A new watcher each time, since there may be new folders, and it is there before the sources are looked at: whatever changes is
         // seen by one of both.
         let watching = watcher(&before.folders, &changed);
-        let mut tries = 2;
+        let (mut builds, mut written) = (0, BTreeMap::new());
         loop {
-            let (mut now, plugins) = (Sources::now(config, data), buildable(config));
-            if plugins.is_err() {
-                // A configuration with mistakes has the commands of the one before.
-                now.commands.clone_from(&before.commands);
-            }
+            let mut now = Sources::now(config, data);
+            let Ok(plugins) = buildable(config) else {
+                // Nobody knows what to build: what changed is looked at once the configuration is right again.
+                before.folders = now.folders;
+                break;
+            };
             if now == before {
                 break;
             }
-            let plugins = plugins.unwrap_or_default();
             let due = now.due(&before, &plugins);
-            if tries == 0 && !due.is_empty() {
-                tracing::warn!("a build changes what it is built of; it is not repeated until something else changes");
-                before = now;
-                break;
+            if !due.is_empty() {
+                let changed = now.contents_beside(&before);
+                if builds >= BUILDS_ON_END_MAX || builds > 1 && changed == written {
+                    let files: Vec<_> = changed.keys().map(|path| path.display().to_string()).collect();
+                    let files = files.join(", ");
+                    tracing::warn!(
+                        "a build writes what it is built of ({files}); it is not repeated until something else changes"
+                    );
+                    before = now;
+                    break;
+                }
+                (builds, written) = (builds + 1, changed);
             }
-            tries -= i32::from(!due.is_empty());
             let mut is_new = false;
             for of in due {
                 is_new |= build(of);
@@ -186,13 +213,14 @@ fn follow(config: &Path, data: &Path, mut before: Sources, built: impl Fn()) {
             if is_new {
                 built();
             }
+            now.forgive(Sources::now(config, data));
             before = now;
-            before.forgive(Sources::now(config, data));
         }
         if changes.recv().is_err() {
             return;
         }
-        while changes.recv_timeout(SETTLE).is_ok() {}
+        let since = Instant::now();
+        while since.elapsed() < SETTLE_MAX && changes.recv_timeout(SETTLE).is_ok() {}
         drop(watching);
     }
 }
@@ -259,9 +287,18 @@ mod tests {
             fs::create_dir_all(at(path).parent().unwrap()).unwrap();
             fs::write(at(path), path).unwrap();
         };
-        ["src/lib.rs", "Cargo.toml", "target/x/lib.rs", ".git/HEAD", "made.wasm", "wharf-data/lock", "out.bin"]
-            .into_iter()
-            .for_each(write);
+        [
+            "src/lib.rs",
+            "Cargo.toml",
+            "target/x/lib.rs",
+            ".git/HEAD",
+            "made.wasm",
+            "dev.log",
+            "wharf-data/lock",
+            "out.bin",
+        ]
+        .into_iter()
+        .for_each(write);
         let sources = || Sources::of(folder.path(), &[at("out.bin")]);
         let before = sources();
         let files: Vec<_> = before.files.keys().cloned().collect();

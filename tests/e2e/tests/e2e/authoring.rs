@@ -5,7 +5,10 @@
 
 use serde_json::{Value, json};
 
-use crate::host::{Site, guest, wharf};
+use crate::{
+    host::{Site, guest, wharf},
+    killed::until,
+};
 
 /// Runs a command in a site's folder: exit status, stdout, stderr.
 fn run(site: &Site, args: &[&str]) -> (i32, String, String) {
@@ -492,4 +495,36 @@ fn dev_builds_what_changed_and_keeps_the_last_that_was_good() {
     assert_eq!(send("fourth", "probe.reject"), 0);
     site.write("wharf.toml", config);
     assert_eq!(host.lines_before("building made", "reloaded made"), 1);
+}
+
+#[test]
+fn dev_builds_what_is_saved_while_it_builds_and_while_its_configuration_is_wrong() {
+    // A build of what is saved as a number goes on when there is a file for it.
+    let build = "n=$(cat source.txt); touch out/has-$n; until test -e out/$n; do test -d out || exit 1; sleep 0.02; done; cp full.wasm out/made.wasm";
+    let config = format!(
+        "default_tenant = \"acme\"\n[tenants.acme.plugins.made]\ncomponent = \"out/made.wasm\"\nbuild = \"{build}\"\n"
+    );
+    let site = Site::new(&config);
+    site.write("full.wasm", std::fs::read(guest("flaky")).unwrap());
+    std::fs::create_dir(site.folder.path().join("out")).unwrap();
+    site.write("out/0", "");
+    site.write("source.txt", "0");
+    let host = site.start("dev");
+    let begins = |n: u32| {
+        until("a build of it to begin", || site.folder.path().join(format!("out/has-{n}")).exists());
+    };
+    site.write("source.txt", "1");
+    for n in 1..4 {
+        begins(n);
+        site.write("source.txt", (n + 1).to_string());
+        site.write(&format!("out/{n}"), "");
+    }
+    begins(4);
+    site.write("out/4", "");
+    site.write("wharf.toml", "[tenants");
+    host.wait_for_log("not reloaded");
+    site.write("source.txt", "5");
+    site.write("out/5", "");
+    site.write("wharf.toml", &config);
+    begins(5);
 }
