@@ -4,7 +4,7 @@
 
 use std::{
     ffi::OsStr,
-    io::Read as _,
+    io::{Read as _, Write as _},
     os::unix::process::ExitStatusExt as _,
     process::{self, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
     sync::{
@@ -78,6 +78,7 @@ impl Haste {
 
 /// One that was started.
 pub(super) struct Child {
+    haste: Haste,
     process: Watched,
     stdin: ChildStdin,
     stdout: ChildStdout,
@@ -99,7 +100,7 @@ impl Child {
         let pipes = (process.stdin.take(), process.stdout.take(), process.stderr.take());
         let process = Watched(Mutex::new(process));
         let (Some(stdin), Some(stdout), Some(stderr)) = pipes else { bail!("the compiling process has no pipes") };
-        Ok(Self { process, stdin, stdout, stderr })
+        Ok(Self { haste, process, stdin, stdout, stderr })
     }
 
     /// Starts one that is to be asked later, and gives it what is known.
@@ -122,12 +123,15 @@ impl Child {
     /// # Errors
     /// When it ended before it had answered whole, with the reason.
     pub(super) fn answer(self, wasm: Option<&[u8]>, mut take: impl FnMut(Vec<u8>)) -> Result<()> {
-        let Self { process, mut stdin, mut stdout, stderr } = self;
+        let Self { haste, process, mut stdin, mut stdout, stderr } = self;
         let (over, ends) = mpsc::channel::<()>();
         thread::scope(|scope| {
             scope.spawn(move || {
                 // Whoever is killed reads no more.
-                let _ = wasm.map(|wasm| parts::write(&mut stdin, wasm));
+                let _ = wasm.map(|wasm| match haste {
+                    Haste::Again => parts::write(&mut stdin, wasm),
+                    Haste::None | Haste::Once => stdin.write_all(wasm),
+                });
                 drop(stdin);
             });
             let watched = &process;

@@ -2,7 +2,7 @@
 //!
 //! Invariant: it opens no file, and has no network where the kernel lets it be cut off.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 
 use anyhow::{Context as _, Result};
 use rustix::{
@@ -49,11 +49,18 @@ pub fn run() -> Result<()> {
         setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) }).context("the limits cannot be set")?;
     }
     let (mut stdin, mut stdout) = (std::io::stdin().lock(), std::io::stdout().lock());
-    let knowing = match haste {
-        Haste::Again => parts::read(&mut stdin, KNOWN_BYTES_MAX)?.map(Knowing::new).transpose()?,
-        Haste::None | Haste::Once => None,
+    let (knowing, wasm) = match haste {
+        Haste::Again => {
+            let knowing = parts::read(&mut stdin, KNOWN_BYTES_MAX)?.map(Knowing::new).transpose()?;
+            (knowing, parts::read(&mut stdin, COMPONENT_BYTES_MAX)?)
+        }
+        // As somebody may give it by hand.
+        Haste::None | Haste::Once => {
+            let mut wasm = Vec::new();
+            stdin.take(COMPONENT_BYTES_MAX as u64 + 1).read_to_end(&mut wasm)?;
+            (None, Some(wasm).filter(|wasm| !wasm.is_empty()))
+        }
     };
-    let wasm = parts::read(&mut stdin, COMPONENT_BYTES_MAX)?;
     let artifact = match (&wasm, &knowing) {
         (Some(wasm), Some(knowing)) => Some(knowing.compile(wasm)?),
         (Some(wasm), None) => Some(wharf_runtime::compile(wasm)?),

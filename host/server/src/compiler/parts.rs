@@ -1,5 +1,5 @@
-//! What goes over the pipes between a host and a process that compiles: parts, each behind its length, so that whoever reads has
-//! the room for it before it comes.
+//! What goes over the pipes between a host and a process that compiles, but for a component that is all that it is given: parts, each behind its length,
+//! so that whoever reads has the room for it before it comes.
 
 use std::io::{self, ErrorKind, Read, Write};
 

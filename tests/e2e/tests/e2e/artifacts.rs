@@ -58,23 +58,18 @@ fn a_process_that_compiles_has_its_limits_steps_back_and_gives_an_artifact_or_a_
         (output, answer)
     };
     let wasm = std::fs::read(guest("probe")).unwrap();
-    let (output, answer) = compile(&part(&wasm));
+    let (output, answer) = compile(&wasm);
     assert!(output.status.success());
     assert!(matches!(&answer[..], [network, artifact] if network.len() == 1 && artifact.starts_with(b"\x7fELF")));
     let (output, answer) = compile(b"");
     assert!(output.status.success() && answer.len() == 1, "what a host asks at its start");
-    let (output, answer) = compile(&part(b"\0asm\x0d\0\x01\0 and no more"));
+    let (output, answer) = compile(b"\0asm\x0d\0\x01\0 and no more");
     assert_eq!((output.status.code(), answer), (Some(1), Vec::new()));
     assert!(String::from_utf8(output.stderr).unwrap().contains("the component is not valid"));
 }
 
-/// Bytes behind their length, as they go over the pipe.
-fn part(bytes: &[u8]) -> Vec<u8> {
-    [&(bytes.len() as u64).to_le_bytes(), bytes].concat()
-}
-
-/// All that came over a pipe.
-fn parts(mut bytes: &[u8]) -> Vec<Vec<u8>> {
+/// The parts of an answer, each behind its length.
+pub fn parts(mut bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut parts = Vec::new();
     while let Some((length, rest)) = bytes.split_first_chunk() {
         let (part, rest) = rest.split_at(usize::try_from(u64::from_le_bytes(*length)).unwrap());

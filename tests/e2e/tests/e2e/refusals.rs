@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use crate::host::{Site, guest, wharf};
+use crate::{
+    artifacts::parts,
+    host::{Site, guest, wharf},
+};
 
 #[test]
 fn a_bad_component_is_refused_by_its_own_code() {
@@ -54,7 +57,7 @@ fn precompiled() -> Vec<u8> {
     let output = wharf().arg("compile").stdin(probe).output().unwrap();
     assert!(output.status.success());
     // Before the artifact it says whether it had a network.
-    output.stdout[1..].to_vec()
+    parts(&output.stdout).pop().unwrap()
 }
 
 /// The probe, with the name of one of its imports changed to one that there is not.
