@@ -1,7 +1,7 @@
 //! How many events a tenant may receive, and it and its plugins may publish, a second: a bucket of tokens for each, filled by frame time.
 //!
-//! Invariant: over any time no more is taken than a second's worth and what that time brings. Nothing of it is durable: after a start
-//! every bucket is full. Tokens are counted in thousandths, which is what a millisecond brings at one a second.
+//! Invariant: over any time no more is taken than a second's worth, what that time brings, and one request. Nothing of it is durable: after
+//! a start every bucket is full. Tokens are counted in thousandths, which is what a millisecond brings at one a second.
 
 use std::collections::HashMap;
 
@@ -54,19 +54,23 @@ struct Bucket {
 }
 
 impl Bucket {
-    /// Fills it up to now; tells after how many milliseconds so many may be taken. More than a full one has can be taken of a full one.
-    fn fill(&mut self, per_s: u32, count: usize, now_ms: u64) -> Option<u64> {
-        let full = i64::from(per_s).saturating_mul(1_000);
+    /// Fills it up to now; tells after how many milliseconds anything may be taken of it. Who waited for as much as it takes would wait
+    /// forever beside those that take one at a time.
+    fn fill(&mut self, per_s: u32, now_ms: u64) -> Option<u64> {
+        let full = i64::from(per_s).saturating_mul(ONE);
         let passed_ms = i64::try_from(now_ms.saturating_sub(self.at_ms)).unwrap_or(i64::MAX);
         self.thousandths = self.thousandths.saturating_add(passed_ms.saturating_mul(i64::from(per_s))).min(full);
         self.at_ms = now_ms;
-        let missing = thousandths(count).min(full) - self.thousandths;
+        let missing = ONE - self.thousandths;
         (missing > 0).then(|| u64::try_from(missing).unwrap_or(0).div_ceil(u64::from(per_s.max(1))))
     }
 }
 
+/// A token.
+const ONE: i64 = 1_000;
+
 fn thousandths(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(1_000)
+    i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(ONE)
 }
 
 /// The buckets of all tenants that have such a quota.
@@ -74,10 +78,11 @@ fn thousandths(count: usize) -> i64 {
 pub(crate) struct Rates(HashMap<TenantName, HashMap<Flow, Bucket>>);
 
 impl Rates {
-    /// Takes so many at once, of each bucket or of none. More than a second's worth is taken when a bucket is full, and paid for later.
+    /// Takes so many at once, of each bucket or of none. What a bucket has one of is taken as a whole, and what is more than it has is
+    /// paid for later.
     ///
     /// # Errors
-    /// Which bucket has too few.
+    /// Which bucket has none.
     pub(crate) fn take(
         &mut self,
         tenant: &TenantName,
@@ -91,8 +96,8 @@ impl Rates {
         }
         let buckets = self.0.entry(tenant.clone()).or_default();
         for (rate, per_s) in bound() {
-            let full = Bucket { thousandths: i64::from(per_s).saturating_mul(1_000), at_ms: now_ms };
-            if let Some(after_ms) = buckets.entry(rate.flow()).or_insert(full).fill(per_s, count, now_ms) {
+            let full = Bucket { thousandths: i64::from(per_s).saturating_mul(ONE), at_ms: now_ms };
+            if let Some(after_ms) = buckets.entry(rate.flow()).or_insert(full).fill(per_s, now_ms) {
                 return Err(rate.spent(per_s, after_ms));
             }
         }
@@ -126,11 +131,22 @@ mod tests {
         assert_eq!(take(1, 1_099), Err(1));
         assert_eq!(take(1, 1_100), Ok(()));
         assert_eq!(take(10, 9_000), Ok(()), "it was not fuller than full");
-        assert_eq!(take(25, 9_500), Err(500), "more than it holds needs a full one");
-        assert_eq!(take(25, 10_000), Ok(()));
+        assert_eq!(take(25, 9_500), Ok(()), "more than it has, when it has any");
         assert_eq!(take(1, 11_000), Err(600), "which is paid for later");
+        assert_eq!(take(0, 11_000), Ok(()), "nothing needs nothing");
         assert_eq!(take(1, 11_600), Ok(()));
-        assert_eq!(take(0, 11_600), Ok(()), "nothing needs nothing");
+    }
+
+    #[test]
+    fn who_takes_many_at_once_gets_them_beside_those_that_take_one_at_a_time() {
+        let (mut rates, tenant) = (Rates::default(), "t".parse().unwrap());
+        let mut take = |count, now_ms| rates.take(&tenant, &[Rate::Receive(Some(10))], count, now_ms).is_ok();
+        let ones = (0..20).filter(|_| take(1, 0)).count();
+        assert_eq!(ones, 10);
+        let turns = (1..=60).map(|n: u64| (take(5, n * 100), take(1, n * 100)));
+        let (many, ones) = turns.fold((0, 0), |(many, ones), (a, b)| (many + u64::from(a), ones + u64::from(b)));
+        assert!(many >= 10, "{many} times five, {ones} ones");
+        assert!(many * 5 + ones <= 60 + 5, "no more than the time brought and one request: {many} times five, {ones} ones");
     }
 
     #[test]
