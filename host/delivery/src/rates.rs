@@ -146,7 +146,10 @@ mod tests {
         let turns = (1..=60).map(|n: u64| (take(5, n * 100), take(1, n * 100)));
         let (many, ones) = turns.fold((0, 0), |(many, ones), (a, b)| (many + u64::from(a), ones + u64::from(b)));
         assert!(many >= 10, "{many} times five, {ones} ones");
-        assert!(many * 5 + ones <= 60 + 5, "no more than the time brought and one request: {many} times five, {ones} ones");
+        assert!(
+            many * 5 + ones <= 60 + 5,
+            "no more than the time brought and one request: {many} times five, {ones} ones"
+        );
     }
 
     #[test]
