@@ -2,19 +2,18 @@
 //! mistakes is told about, and what was in force stays. Plugins that say how they are built are built when their sources change.
 
 use std::{
-    collections::HashSet,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
 use anyhow::Result;
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
 use crate::{
     cli::HostArgs,
     folder, logging,
+    lookout::Lookout,
     serve::{announce, stopped},
     sources,
     threads::Threads,
@@ -77,17 +76,33 @@ async fn watch(
     mut files: Vec<PathBuf>,
     (changed, mut changes): (mpsc::UnboundedSender<Change>, mpsc::UnboundedReceiver<Change>),
 ) {
-    let Some(mut watcher) = watcher(&files, &changed) else { return };
-    let mut told = false;
+    let (mut lookout, mut watcher) = (Lookout::default(), None);
+    let (mut told, mut refused) = (false, None);
     loop {
-        let now = swap(&reloader, files.clone(), told).await;
-        if now != files {
-            files = now;
-            match self::watcher(&files, &changed) {
-                Some(next) => watcher = next,
-                None => return,
+        let now = Lookout::of(&files);
+        if now != lookout {
+            let changed = changed.clone();
+            let seen = move || {
+                // Nobody listens any more only when the host is stopping.
+                let _ = changed.send(Change::Seen);
+            };
+            match now.watch(seen) {
+                Ok(next) => (lookout, watcher) = (now, Some(next)),
+                Err(error) => return tracing::error!("files cannot be watched: {error}; restart after a change"),
             }
-            told = false;
+        }
+        let refused_before = refused.take();
+        match swap(&reloader, &mut files, told).await {
+            Ok(()) => {}
+            // It was said with the watcher before, for the same change.
+            Err(error) if !told && refused_before.as_ref() == Some(&error) => refused = Some(error),
+            Err(error) => {
+                tracing::error!("not reloaded, what was in force stays\n{error}");
+                refused = Some(error);
+            }
+        }
+        told = false;
+        if Lookout::of(&files) != lookout {
             continue;
         }
         let Some(change) = quiet(&mut changes).await else { break };
@@ -110,67 +125,30 @@ async fn quiet(changes: &mut mpsc::UnboundedReceiver<Change>) -> Option<Change> 
     }
 }
 
-/// Watches the folders of `files`: editors and builders replace files rather than write into them.
-fn watcher(files: &[PathBuf], changed: &mpsc::UnboundedSender<Change>) -> Option<RecommendedWatcher> {
-    let names: HashSet<_> = files.iter().filter_map(|file| file.file_name().map(ToOwned::to_owned)).collect();
-    let tell = changed.clone();
-    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        let ours = |event: &notify::Event| {
-            let named = |path: &PathBuf| path.file_name().is_some_and(|name| names.contains(name));
-            !event.kind.is_access() && event.paths.iter().any(named)
-        };
-        if event.as_ref().is_ok_and(ours) {
-            // Nobody listens any more only when the host is stopping.
-            let _ = tell.send(Change::Seen);
-        }
-    });
-    let mut watcher = match watcher {
-        Ok(watcher) => watcher,
-        Err(error) => {
-            tracing::error!("files cannot be watched: {error}; restart after a change");
-            return None;
-        }
-    };
-    let folders: HashSet<_> = files.iter().filter_map(|file| file.parent()).collect();
-    for folder in folders {
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
-            tracing::error!("{} cannot be watched: {error}", folder.display());
-        }
-    }
-    Some(watcher)
-}
-
-/// Puts what the files say now into force, and gives the files to be watched from now on. That nothing changed is said only
-/// when a change was `told`.
-async fn swap(reloader: &Reloader, files: Vec<PathBuf>, told: bool) -> Vec<PathBuf> {
+/// Puts what the files say now into force; `files` become those that it was looked for in, and stay beside them when it is refused. That
+/// nothing changed is said only when a change was `told`.
+///
+/// # Errors
+/// Why what was in force stays.
+async fn swap(reloader: &Reloader, files: &mut Vec<PathBuf>, told: bool) -> Result<(), String> {
     let began = Instant::now();
-    let loaded = match reloader.read().await {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            tracing::error!("not reloaded, what was in force stays\n{error}");
-            return files;
-        }
-    };
+    let (looked_for, loaded) = reloader.read().await.map_err(|error| error.to_string())?;
+    let missing: Vec<_> = looked_for.iter().filter(|file| !files.contains(file)).cloned().collect();
+    files.extend(missing);
+    let loaded = loaded.map_err(|error| error.to_string())?;
     let before = reloader.dispatcher().rules();
     let changes = changed_plugins(before.document(), loaded.rules.document());
-    let unchanged = before.document() == loaded.rules.document();
-    match reloader.put(loaded).await {
-        Ok(files) => {
-            let ms = began.elapsed().as_millis();
-            match (unchanged, changes.is_empty()) {
-                (true, _) if told => tracing::info!("unchanged"),
-                (true, _) => {}
-                (false, true) => tracing::info!("reloaded rules in {ms} ms"),
-                (false, false) => tracing::info!("reloaded {} in {ms} ms", changes.join(", ")),
-            }
-            files
-        }
-        Err(error) => {
-            tracing::error!("not reloaded: {error}");
-            files
-        }
+    let same_rules = before.document() == loaded.rules.document();
+    reloader.put(loaded).await.map_err(|error| error.to_string())?;
+    *files = looked_for;
+    let ms = began.elapsed().as_millis();
+    match (same_rules, changes.is_empty()) {
+        (true, _) if told => tracing::info!("reloaded in {ms} ms; rules and plugins are as they were"),
+        (true, _) => {}
+        (false, true) => tracing::info!("reloaded rules in {ms} ms"),
+        (false, false) => tracing::info!("reloaded {} in {ms} ms", changes.join(", ")),
     }
+    Ok(())
 }
 
 /// `triage a1b2c3 → d4e5f6` for each plugin whose release changed, came or went.

@@ -2,14 +2,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    io,
+    fmt, io, mem,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use serde::Serialize;
 use wharf_delivery::{Document, PluginDocument, TenantDocument};
 use wharf_dispatch::{Releases, RuleSet, Sandboxed, SandboxedBatch, SandboxedHttp, SandboxedTransform, Transforms};
-use wharf_event::{Code, Digest, Grants, PluginName};
+use wharf_event::{Code, Digest, Grants, PluginName, TenantName};
 use wharf_inspect::needs;
 use wharf_oci::Reference;
 use wharf_runtime::{Prepared, Runtime};
@@ -40,8 +41,29 @@ pub struct Loaded {
     pub own_models: OwnModels,
     /// The components that it names.
     pub components: HashMap<Digest, Vec<u8>>,
-    /// The files that it was made from: the configuration, then the components in the order of their paths.
-    pub files: Vec<PathBuf>,
+    /// What plugins will be denied, as far as their components tell.
+    pub ungranted: Vec<Ungranted>,
+}
+
+/// What a plugin asks for and is not granted. It runs all the same: it may never come to that.
+#[derive(Debug, Serialize)]
+pub struct Ungranted {
+    /// Whose it is.
+    pub tenant: TenantName,
+    /// Which one.
+    pub plugin: PluginName,
+    /// What it asks for beyond its grants, a phrase each.
+    pub asks: Vec<String>,
+    /// The value of `grants` in `wharf.toml` with which it has that too.
+    pub grants: String,
+}
+
+impl fmt::Display for Ungranted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { plugin, asks, grants, .. } = self;
+        let asks = asks.join(", ");
+        write!(f, "plugin `{plugin}` asks for {asks} and is not granted that; in wharf.toml: grants = {grants}")
+    }
 }
 
 /// Why a configuration cannot be put into force.
@@ -84,12 +106,22 @@ pub fn read(path: &Path) -> Result<String, LoadError> {
     String::from_utf8(bytes).map_err(|error| unreadable(io::Error::other(error)))
 }
 
-/// Reads and compiles everything that the configuration at `path` names, and says how far that has come.
-///
-/// # Errors
-/// All mistakes of the configuration and its components, in one pass.
-pub fn load(path: &Path, runtime: &Arc<Runtime>, progress: &Progress) -> Result<Loaded, LoadError> {
-    let text = read(path)?;
+/// Reads and compiles everything that the configuration at `path` names, and says how far that has come. Gives the files that were
+/// looked for, be they there or not, the configuration first; and what they say, or all mistakes of the configuration and its
+/// components, in one pass.
+pub fn load(path: &Path, runtime: &Arc<Runtime>, progress: &Progress) -> (Vec<PathBuf>, Result<Loaded, LoadError>) {
+    let mut files = vec![path.to_owned()];
+    let loaded = read(path).and_then(|text| load_all(text, path, &mut files, runtime, progress));
+    (files, loaded)
+}
+
+fn load_all(
+    text: String,
+    path: &Path,
+    files: &mut Vec<PathBuf>,
+    runtime: &Arc<Runtime>,
+    progress: &Progress,
+) -> Result<Loaded, LoadError> {
     let (config, problems) = config::read(&text);
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let mut loading = Loading { problems, ..Loading::new(folder, runtime) };
@@ -99,20 +131,19 @@ pub fn load(path: &Path, runtime: &Arc<Runtime>, progress: &Progress) -> Result<
     loading.compiled = compile::all(components, runtime, progress);
     let document = loading.document(&config);
     let (scripts, script_files) = models::read_scripts(&loading.folder, &config.llm, &mut loading.problems);
+    files.extend(mem::take(&mut loading.by_file).into_keys());
+    files.extend(mem::take(&mut loading.schema_files));
+    files.extend(mem::take(&mut loading.model_files));
+    files.extend(script_files);
     if !loading.problems.is_empty() {
         let mut list = loading.problems;
         list.sort_by_key(|problem| problem.span.start);
         return Err(Problems { path: path.to_owned(), text, list }.into());
     }
     let rules = RuleSet::new(document, &loading.releases, &loading.transforms)?;
-    let mut files = vec![path.to_owned()];
-    files.extend(loading.by_file.into_keys());
-    files.extend(loading.schema_files);
-    files.extend(loading.model_files);
-    files.extend(script_files);
     let models = Catalog::new(&config, scripts);
-    let (own_models, components) = (loading.own_models, loading.components);
-    Ok(Loaded { rules, host: config.host, egress: config.egress, models, own_models, components, files })
+    let Loading { own_models, components, ungranted, .. } = loading;
+    Ok(Loaded { rules, host: config.host, egress: config.egress, models, own_models, components, ungranted })
 }
 
 /// Every component file once, whoever names it.
@@ -127,6 +158,7 @@ struct Loading<'a> {
     releases: Releases,
     transforms: Transforms,
     components: HashMap<Digest, Vec<u8>>,
+    ungranted: Vec<Ungranted>,
     problems: Vec<Problem>,
 }
 
@@ -143,6 +175,7 @@ impl<'a> Loading<'a> {
             releases: HashMap::new(),
             transforms: HashMap::new(),
             components: HashMap::new(),
+            ungranted: Vec::new(),
             problems: Vec::new(),
         }
     }
@@ -153,7 +186,7 @@ impl<'a> Loading<'a> {
             let mut plugins = BTreeMap::new();
             for (plugin, from) in &tenant.plugins {
                 let Some(release) = self.release(from) else { continue };
-                self.tell_needs(plugin, &from.grants, &release);
+                self.ungranted.extend(self.ungranted(name, plugin, &from.grants, &release));
                 let PluginConfig { config, grants, limits, breaker, .. } = from.clone();
                 plugins.insert(plugin.clone(), PluginDocument { release, config, grants, limits, breaker });
             }
@@ -189,16 +222,24 @@ impl<'a> Loading<'a> {
         document
     }
 
-    /// Says what a plugin will be denied, as far as its component tells, with the line that grants it. It runs all the same: it may never
-    /// come to that.
-    fn tell_needs(&self, plugin: &PluginName, granted: &Grants, release: &Digest) {
+    /// What a plugin will be denied, as far as its component tells.
+    fn ungranted(
+        &self,
+        tenant: &TenantName,
+        plugin: &PluginName,
+        granted: &Grants,
+        release: &Digest,
+    ) -> Option<Ungranted> {
         // What is not understood there was refused before.
-        let Some(Ok(needs)) = self.components.get(release).map(|wasm| needs(wasm)) else { return };
+        let needs = needs(self.components.get(release)?).ok()?;
         let missing = granted.missing(&needs.of_plugin(plugin).said());
-        if !missing.is_empty() {
-            let (asked, all) = (missing.told().join(", "), granted.with(&missing));
-            tracing::warn!("plugin `{plugin}` asks for {asked} and is not granted that; in wharf.toml: grants = {all}");
-        }
+        let (tenant, plugin) = (tenant.clone(), plugin.clone());
+        (!missing.is_empty()).then(|| Ungranted {
+            tenant,
+            plugin,
+            asks: missing.told(),
+            grants: granted.with(&missing).to_string(),
+        })
     }
 
     fn release(&mut self, plugin: &PluginConfig) -> Option<Digest> {

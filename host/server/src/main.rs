@@ -24,6 +24,7 @@ mod image;
 mod infer;
 mod load;
 mod logging;
+mod lookout;
 mod models;
 mod nearest;
 mod outside;

@@ -4,6 +4,7 @@
 
 use std::{
     collections::BTreeMap,
+    mem,
     net::IpAddr,
     ops::ControlFlow,
     pin::Pin,
@@ -35,7 +36,7 @@ use crate::{
     beside::beside,
     config::EgressConfig,
     filling::{Redacting, place},
-    infer::Asks,
+    infer::{Asks, OwnModels},
     models::{self, Answers, Asked, AskedOf, Auth, Catalog, Means, ModelMeters, Sends, StepOf, authorize},
     secret_key::SecretKey,
     sent::{CameOf, Sent, SentMeters, SentTo, UnderWay},
@@ -83,6 +84,13 @@ impl Ways {
     }
 }
 
+/// What the operator said before.
+pub struct Before {
+    ways: Arc<Ways>,
+    models: Arc<Catalog>,
+    own_models: Arc<OwnModels>,
+}
+
 impl Outside {
     /// The way out of this machine.
     pub fn new(outward: Handle, config: EgressConfig, models: Catalog, key: SecretKey) -> Arc<Self> {
@@ -103,14 +111,19 @@ impl Outside {
         })
     }
 
-    /// What the operator says from now on. Connections that wait for requests are closed with what was said before.
-    pub fn set(&self, config: EgressConfig, models: Catalog) {
-        *self.models.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(models);
+    /// What the operator says from now on. Connections that wait for requests are closed with what was said before, which is given.
+    pub fn set(&self, config: EgressConfig, models: Catalog, own_models: OwnModels) -> Before {
         let before = self.ways();
-        if before.config != config {
-            let ways = Ways::new(config, Some(&before));
-            *self.ways.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ways);
-        }
+        let ways = if before.config == config { before } else { Arc::new(Ways::new(config, Some(&before))) };
+        self.set_back(Before { ways, models: Arc::new(models), own_models: Arc::new(own_models) })
+    }
+
+    /// What was said before holds again; gives what held meanwhile.
+    pub fn set_back(&self, before: Before) -> Before {
+        let Before { ways, models, own_models } = before;
+        let ways = mem::replace(&mut *self.ways.write().unwrap_or_else(PoisonError::into_inner), ways);
+        let models = mem::replace(&mut *self.models.write().unwrap_or_else(PoisonError::into_inner), models);
+        Before { ways, models, own_models: self.infer.set(own_models) }
     }
 
     /// Models of tenants.

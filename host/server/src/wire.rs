@@ -99,8 +99,8 @@ impl Host {
         let there = if settings.data.exists() { Some(open_folder(&settings, &runtime)?) } else { None };
         let mut entrance = Entrance::bind(settings.listen).await?;
         entrance.waits_for("components are read and compiled");
-        let Loaded { rules, host, egress, models, own_models, components, files } =
-            load_on_thread(&settings, &runtime, Progress::on_terminal()).await?;
+        let (files, loaded) = load_on_thread(&settings, &runtime, Progress::on_terminal()).await?;
+        let Loaded { rules, host, egress, models, own_models, components, .. } = loaded?;
         let folder = there.map_or_else(|| open_folder(&settings, &runtime), Ok)?;
         entrance.bodies.resize(host.body_bytes);
         entrance.waits_for("the log is read");
@@ -110,7 +110,7 @@ impl Host {
         let home = FolderHome::new(folder.dir.try_clone().context("the data folder cannot be used")?);
         let key = SecretKey::find(folder.dir.try_clone().context("the data folder cannot be used")?)?;
         let outside = Outside::new(outward, egress, models, key);
-        outside.own_models().set(own_models);
+        outside.own_models().set(Arc::new(own_models));
         let behind = guests.behind.clone();
         let (surroundings, recorder) = surrounded(&folder, settings.recorded(host.recordings), &outside, behind)?;
         let dispatcher = Dispatcher::open(&home, options, surroundings, guests.clone())
@@ -130,7 +130,9 @@ impl Host {
         drop(components);
         registry.restock(&rules, Progress::on_terminal()).await?;
         entrance.waits_for("rules are put into force");
-        configure(&dispatcher, rules, &outside).await?;
+        configure(&dispatcher, rules).await?;
+        // Webhooks that have no secret get one.
+        adapter::furnish(&dispatcher, &outside).await?;
         heap::give_back();
         image::let_go();
         let adapter =
@@ -224,31 +226,36 @@ pub struct Reloader {
 }
 
 impl Reloader {
-    /// Reads the configuration as it is now. Nothing is put into force. (How far it has come is not said: the host logs meanwhile.)
+    /// Reads the configuration as it is now, or finds all its mistakes, and gives the files that were looked for. Nothing is put into
+    /// force. (How far it has come is not said: the host logs meanwhile.)
     ///
     /// # Errors
-    /// All its mistakes.
-    pub async fn read(&self) -> Result<Loaded> {
+    /// When no thread can read it.
+    pub async fn read(&self) -> Result<(Vec<PathBuf>, Result<Loaded>)> {
         load_on_thread(&self.settings, &self.runtime, Progress::none()).await
     }
 
-    /// Puts what was read into force, and gives its files. Attempts that run finish on the releases that they began with.
+    /// Puts what was read into force. Attempts that run finish on the releases that they began with.
     ///
     /// # Errors
-    /// When it cannot be made durable; then what was in force stays.
-    pub async fn put(&self, loaded: Loaded) -> Result<Vec<PathBuf>> {
+    /// When it cannot be made durable, or does not go with what came by the API; then what was in force stays.
+    pub async fn put(&self, loaded: Loaded) -> Result<()> {
         self.folder.keep(&loaded.components).context("the components cannot be kept in the data folder")?;
         let _shelving = self.registry.shelving.lock().await;
         self.registry.restock(&loaded.rules, Progress::none()).await?;
-        self.outside.set(loaded.egress, loaded.models);
-        self.outside.own_models().set(loaded.own_models);
-        configure(&self.dispatcher, loaded.rules, &self.outside).await?;
+        // Before the rules that ask for it.
+        let before = self.outside.set(loaded.egress, loaded.models, loaded.own_models);
+        if let Err(error) = configure(&self.dispatcher, loaded.rules).await {
+            self.outside.set_back(before);
+            return Err(error);
+        }
+        adapter::furnish(&self.dispatcher, &self.outside).await?;
         self.dispatcher.quarantine_after(loaded.host.quarantine_after);
         self.runtime.bound_loaded(loaded.host.loaded_code_bytes, files::releases_max());
         self.prices.set(loaded.host.prices);
         self.bodies.resize(loaded.host.body_bytes);
         self.recorder.set(self.settings.recorded(loaded.host.recordings));
-        Ok(loaded.files)
+        Ok(())
     }
 
     /// The core.
@@ -298,9 +305,9 @@ fn must_be_loopback(listen: SocketAddr) -> Result<()> {
     Ok(())
 }
 
-/// Puts rules into force, and gives secrets to the webhooks that have none.
-async fn configure(dispatcher: &Dispatcher, rules: RuleSet, outside: &Outside) -> Result<()> {
-    let configured: Result<()> = dispatcher.configure(rules).await.map(drop).map_err(|error| match &error {
+/// Puts rules into force.
+async fn configure(dispatcher: &Dispatcher, rules: RuleSet) -> Result<()> {
+    dispatcher.configure(rules).await.map(drop).map_err(|error| match &error {
         ConfigureError::Rules(source) => {
             let help = match source.code() {
                 Code::QueueOfFile => {
@@ -311,19 +318,24 @@ async fn configure(dispatcher: &Dispatcher, rules: RuleSet, outside: &Outside) -
             Failure::new(source.code(), error.to_string(), help).into()
         }
         ConfigureError::Ask(_) => error.into(),
-    });
-    configured?;
-    adapter::furnish(dispatcher, outside).await
+    })
 }
 
-/// Compiling takes all cores and up to seconds, so it has a thread of its own.
-async fn load_on_thread(settings: &Settings, runtime: &Arc<Runtime>, progress: Progress) -> Result<Loaded> {
+/// Compiling takes all cores and up to seconds, so it has a thread of its own. What plugins will be denied is told of.
+async fn load_on_thread(
+    settings: &Settings,
+    runtime: &Arc<Runtime>,
+    progress: Progress,
+) -> Result<(Vec<PathBuf>, Result<Loaded>)> {
     let (config, runtime) = (settings.config.clone(), Arc::clone(runtime));
-    let loaded = tokio::task::spawn_blocking(move || {
+    let (files, loaded) = tokio::task::spawn_blocking(move || {
         let loaded = load::load(&config, &runtime, &progress);
         heap::give_back();
         loaded
     })
     .await?;
-    loaded.map_err(|error| Failure::load(&error).into())
+    if let Ok(loaded) = &loaded {
+        loaded.ungranted.iter().for_each(|plugin| tracing::warn!("{plugin}"));
+    }
+    Ok((files, loaded.map_err(|error| Failure::load(&error).into())))
 }

@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fmt, io,
+    fmt, io, mem,
     sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
@@ -104,7 +104,8 @@ impl Asks {
     }
 
     /// The models of the configuration file from now on. What is asked already is answered by what was there.
-    pub fn set(&self, models: OwnModels) {
+    /// Gives those of before.
+    pub fn set(&self, models: Arc<OwnModels>) -> Arc<OwnModels> {
         let told = |ports: &[Port]| ports.iter().map(Port::to_string).collect::<Vec<_>>().join(", ");
         for (tenant, model, own) in
             models.iter().flat_map(|(of, all)| all.iter().map(move |(name, own)| (of, name, own)))
@@ -112,7 +113,7 @@ impl Asks {
             let (takes, gives) = (told(&own.description.inputs), told(&own.description.outputs));
             tracing::debug!(%tenant, %model, version = own.digest.short(), takes, gives, "a model can be asked");
         }
-        *self.of_file.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(models);
+        mem::replace(&mut *self.of_file.write().unwrap_or_else(PoisonError::into_inner), models)
     }
 
     /// Where the files of all other models are, and what tells tenants of what drifts.

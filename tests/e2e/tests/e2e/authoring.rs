@@ -5,10 +5,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{
-    host::{Site, guest, wharf},
-    killed::until,
-};
+use crate::host::{Site, guest, wharf};
 
 /// Runs a command in a site's folder: exit status, stdout, stderr.
 fn run(site: &Site, args: &[&str]) -> (i32, String, String) {
@@ -458,73 +455,4 @@ fn what_is_built_is_without_names_and_debug_information() {
     assert_eq!(kept["stripped_bytes"].as_u64(), Some(debug.len() as u64));
     let (status, said, _) = run(&site, &["build"]);
     assert!(status == 0 && said.contains("KiB of names and debug information less"), "{said}");
-}
-
-#[test]
-fn dev_builds_what_changed_and_keeps_the_last_that_was_good() {
-    let copy = "if grep -q broken source.txt; then cat source.txt >&2; exit 1; fi; mkdir -p out; cp $(cat source.txt) out/new.wasm; \
-                mv out/new.wasm out/made.wasm";
-    let site = Site::new(&format!(
-        "default_tenant = \"acme\"\n[tenants.acme.plugins.made]\ncomponent = \"out/made.wasm\"\nbuild = \"\"\"{copy}\"\"\"\n\
-         [tenants.acme.rules.all]\npattern = {{ type = [{{ exists = true }}] }}\n\
-         targets = [{{ plugin = \"made\", retry = {{ attempts = 1 }}, dead_letter = \"dead\" }}]\n"
-    ));
-    site.write("source.txt", guest("flaky").display().to_string());
-    let host = site.start("dev");
-    let send = |id: &str, kind: &str| {
-        let sent = wharf().args(["send", kind, "--id", id, "-d", "{}"]).env("WHARF_URL", &host.url).output().unwrap();
-        sent.status.code().unwrap()
-    };
-    assert_eq!(send("first", "probe.reject"), 0);
-    // Bad sources change nothing; good ones do.
-    site.write("source.txt", "broken here");
-    host.wait_for_log("not built, what was in force stays");
-    assert_eq!(send("second", "probe.reject"), 0);
-    site.write("source.txt", guest("probe").display().to_string());
-    host.wait_for_log("reloaded made");
-    assert_eq!(send("third", "probe.reject"), 9);
-    // Another command alone is a reason to build, and a lock file that it writes is none to build again.
-    let config = std::fs::read_to_string(site.folder.path().join("wharf.toml")).unwrap();
-    let build = format!(
-        "build = \"date +%N > Cargo.lock; cp {} out/new.wasm; mv out/new.wasm out/made.wasm\"\n",
-        guest("flaky").display()
-    );
-    let (before, after) = (config.find("build = ").unwrap(), config.find("[tenants.acme.rules.all]").unwrap());
-    site.write("wharf.toml", format!("{}{build}{}", &config[..before], &config[after..]));
-    host.wait_for_log("reloaded made");
-    assert_eq!(send("fourth", "probe.reject"), 0);
-    site.write("wharf.toml", config);
-    assert_eq!(host.lines_before("building made", "reloaded made"), 1);
-}
-
-#[test]
-fn dev_builds_what_is_saved_while_it_builds_and_while_its_configuration_is_wrong() {
-    // A build of what is saved as a number goes on when there is a file for it.
-    let build = "n=$(cat source.txt); touch out/has-$n; until test -e out/$n; do test -d out || exit 1; sleep 0.02; done; cp full.wasm out/made.wasm";
-    let config = format!(
-        "default_tenant = \"acme\"\n[tenants.acme.plugins.made]\ncomponent = \"out/made.wasm\"\nbuild = \"{build}\"\n"
-    );
-    let site = Site::new(&config);
-    site.write("full.wasm", std::fs::read(guest("flaky")).unwrap());
-    std::fs::create_dir(site.folder.path().join("out")).unwrap();
-    site.write("out/0", "");
-    site.write("source.txt", "0");
-    let host = site.start("dev");
-    let begins = |n: u32| {
-        until("a build of it to begin", || site.folder.path().join(format!("out/has-{n}")).exists());
-    };
-    site.write("source.txt", "1");
-    for n in 1..4 {
-        begins(n);
-        site.write("source.txt", (n + 1).to_string());
-        site.write(&format!("out/{n}"), "");
-    }
-    begins(4);
-    site.write("out/4", "");
-    site.write("wharf.toml", "[tenants");
-    host.wait_for_log("not reloaded");
-    site.write("source.txt", "5");
-    site.write("out/5", "");
-    site.write("wharf.toml", &config);
-    begins(5);
 }

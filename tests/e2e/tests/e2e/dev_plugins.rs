@@ -163,7 +163,7 @@ fn dev_runs_stripe_webhook_and_says_what_would_grant_its_secret() {
     let config = std::fs::read_to_string(site.folder.path().join("wharf.toml")).unwrap();
     let granted = of("publish = [\"stripe.*\"], hold = [\"stripe-signing\"]");
     site.write("wharf.toml", config.replace(&of("publish = [\"stripe.*\"]"), &granted));
-    host.wait_for_log("reloaded");
+    host.wait_for_log("reloaded rules");
     assert_eq!(signed(&host, now_s(), SIGNING, &paid).status, 200);
     let events = stripes(&host);
     assert_eq!((events.len(), &events[0]["type"]), (1, &json!("stripe.payment_intent.succeeded")));

@@ -168,7 +168,7 @@ fn nothing_is_granted_above_the_ceiling_and_a_lower_one_counts_at_once() {
     assert_eq!(host.value("made", "added").as_deref(), Some("1"));
 
     site.write("wharf.toml", format!("{SITE}ceiling = {{ publish = [\"probe.*\"], kv = [\"made:read\"] }}\n"));
-    host.wait_for_log("reloaded");
+    host.wait_for_log("reloaded rules");
     while host.get(GRANTS).1["ceiling"]["kv"] != json!(["made:read"]) {
         std::thread::yield_now();
     }

@@ -91,8 +91,11 @@ grants = {{ publish = ["probe.*"], kv = ["probe"] }}
         ))
     }
 
+    /// A file, as a whole at once: who follows it sees no half of it.
     pub fn write(&self, name: &str, text: impl AsRef<[u8]>) {
-        std::fs::write(self.folder.path().join(name), text).unwrap();
+        let (path, aside) = (self.folder.path().join(name), self.folder.path().join(format!("{name}.new")));
+        std::fs::write(&aside, text).unwrap();
+        std::fs::rename(aside, path).unwrap();
     }
 
     pub fn command(&self, subcommand: &str) -> Command {

@@ -30,6 +30,13 @@ fn check_says_what_a_host_would_say_and_starts_none() {
     for part in ["error[component-not-wasm]", "bad.toml:2:13", "bad.toml:3:1", "help: did you mean `limits`?"] {
         assert!(said.contains(part), "{part}: {said}");
     }
+    let component = guest("github-triage").display().to_string();
+    site.write("asks.toml", format!("[tenants.acme.plugins.triage]\ncomponent = {component:?}\n"));
+    let (status, said, told) = run(&site, "check --config asks.toml");
+    assert_eq!((status, said.as_str()), (0, "ok  1 tenant, 1 plugin, 0 rules\n"));
+    assert!(told.contains("is not granted that; in wharf.toml: grants = { publish = [\"triage.*\"] }"), "{told}");
+    let ungranted = json(&run(&site, "check --config asks.toml -o json").1)["ungranted"][0].clone();
+    assert_eq!(ungranted["asks"], serde_json::json!(["publish triage.*"]));
     let (status, said, _) = run(&site, "check --config bad.toml -o json");
     let problems = &json(&said)["problems"];
     assert_eq!((status, &problems[1]["line"], &problems[1]["column"]), (10, &3.into(), &1.into()), "{said}");

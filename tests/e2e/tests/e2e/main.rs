@@ -30,6 +30,7 @@ mod credentials;
 mod dead_letters;
 mod demo;
 mod deploy;
+mod dev;
 mod dev_plugins;
 mod doctor;
 mod drift;

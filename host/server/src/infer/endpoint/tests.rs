@@ -82,7 +82,7 @@ async fn asked(model: &str, gate: Gate, answers: Vec<Answer>) -> (Result<Inferre
     let (models, _) = super::super::read(std::path::Path::new("."), &config.tenants[&tenant].own_models, &mut wrong);
     assert_eq!(wrong, []);
     let asks = Asks::new();
-    asks.set(BTreeMap::from([(tenant.clone(), models)]));
+    asks.set(Arc::new(BTreeMap::from([(tenant.clone(), models)])));
     let there = asks.outside(&tenant, &model.parse().unwrap()).unwrap();
     let call = InferCall {
         tenant,
