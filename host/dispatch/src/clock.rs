@@ -1,4 +1,5 @@
-//! Frame time: it never falls, advances by the monotonic clock, and follows the wall clock's small steps.
+//! Frame time: it never falls, advances by the monotonic clock, and follows the wall clock's small steps. Where a wall clock that is behind is
+//! believed, frame time passes more slowly until it is there.
 //!
 //! A large step is not believed at once: a machine that comes up with a wrong clock would otherwise bring every delivery to
 //! its end by age, and frame time could never go back. It is followed when the wall clock has kept it for ten minutes, or by
@@ -11,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use crate::limits::{CLOCK_GAP_MAX, CLOCK_JITTER_MS, CLOCK_STABLE, CLOCK_STEP_MAX, CLOCK_WANDER_MAX};
+use crate::limits::{CLOCK_GAP_MAX, CLOCK_JITTER_MS, CLOCK_SLEW, CLOCK_STABLE, CLOCK_STEP_MAX, CLOCK_WANDER_MAX};
 
 /// The machine's two clocks.
 pub trait Clock: Send + Sync + 'static {
@@ -33,11 +34,25 @@ struct Told {
     at: Duration,
     doubt: Option<Doubt>,
     /// How far the wall clock is behind frame time, once that was stable: no longer a doubt.
-    behind_ms: u64,
+    behind: Behind,
     /// How far frame time was brought forward by steps that were followed at once, since somebody asked.
     stepped_ms: u64,
     /// When frame time jumped last, or when this began.
     jumped_at: Duration,
+}
+
+/// How far the wall clock was behind frame time at a moment, which becomes less with the time that passes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Behind {
+    ms: u64,
+    at: Duration,
+}
+
+impl Behind {
+    fn ms(self, now: Duration) -> u64 {
+        let passed_ms = u64::try_from(now.saturating_sub(self.at).as_millis()).unwrap_or(u64::MAX);
+        self.ms.saturating_sub(passed_ms / CLOCK_SLEW)
+    }
 }
 
 /// The wall clock and frame time are further apart than a step that is followed.
@@ -65,7 +80,14 @@ impl FrameClock {
         let last_ms = if last_ms == 0 { clock.wall_ms() } else { last_ms };
         let frame_clock = Self {
             clock,
-            told: Mutex::new(Told { last_ms, at, doubt: None, behind_ms: 0, stepped_ms: 0, jumped_at: at }),
+            told: Mutex::new(Told {
+                last_ms,
+                at,
+                doubt: None,
+                behind: Behind::default(),
+                stepped_ms: 0,
+                jumped_at: at,
+            }),
         };
         frame_clock.now_ms();
         frame_clock.believe_gap();
@@ -86,13 +108,17 @@ impl FrameClock {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let (now, wall_ms) = (self.clock.monotonic(), self.clock.wall_ms());
         let elapsed_ms = u64::try_from(now.saturating_sub(told.at).as_millis()).unwrap_or(u64::MAX);
-        let advanced_ms = told.last_ms.saturating_add(elapsed_ms);
-        let apart_ms = signed_difference(wall_ms.saturating_add(told.behind_ms), advanced_ms);
+        let (behind_before_ms, behind_ms) = (told.behind.ms(told.at), told.behind.ms(now));
+        let mut advanced_ms = told.last_ms.saturating_add(elapsed_ms);
+        let apart_ms = signed_difference(wall_ms.saturating_add(behind_before_ms), advanced_ms);
         let step_max_ms = i64::try_from(CLOCK_STEP_MAX.as_millis()).unwrap_or(i64::MAX);
         let now_ms = if apart_ms.abs() <= step_max_ms {
             told.doubt = None;
-            wall_ms.saturating_add(told.behind_ms).max(told.last_ms)
+            advanced_ms = advanced_ms.saturating_sub(behind_before_ms - behind_ms);
+            wall_ms.saturating_add(behind_ms).max(told.last_ms)
         } else {
+            // Nobody knows how far it is behind now.
+            told.behind = Behind { ms: behind_before_ms, at: now };
             told.doubt = Some(told.doubted(apart_ms, now));
             advanced_ms
         };
@@ -116,20 +142,21 @@ impl FrameClock {
     }
 
     /// How far frame time may jump now, in milliseconds: it is a gap that is believed, the wall clock was stable for long enough, or `at_once`. Frame time
-    /// does not go back to a wall clock that is behind: from then on it stays so much ahead.
+    /// does not go back to a wall clock that is behind: it is so much ahead then, and comes near again by a tenth of the time that passes.
     pub fn follow(&self, at_once: bool) -> Option<u64> {
         self.now_ms();
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let doubt = told.doubt?;
-        if !at_once && !doubt.is_gap && self.clock.monotonic().saturating_sub(doubt.since) < CLOCK_STABLE {
+        let now = self.clock.monotonic();
+        if !at_once && !doubt.is_gap && now.saturating_sub(doubt.since) < CLOCK_STABLE {
             return None;
         }
         told.doubt = None;
         if doubt.apart_ms < 0 {
-            told.behind_ms = told.behind_ms.saturating_add(doubt.apart_ms.unsigned_abs());
+            told.behind = Behind { ms: told.behind.ms(now).saturating_add(doubt.apart_ms.unsigned_abs()), at: now };
             return None;
         }
-        told.behind_ms = 0;
+        told.behind = Behind::default();
         let by_ms = self.clock.wall_ms().saturating_sub(told.last_ms);
         (told.last_ms, told.at) = (told.last_ms + by_ms, self.clock.monotonic());
         told.jumped_at = told.at;
@@ -141,6 +168,12 @@ impl FrameClock {
     /// How far small steps brought frame time forward since this was asked last, in milliseconds: nothing is older for it.
     pub fn take_stepped(&self) -> u64 {
         std::mem::take(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner).stepped_ms)
+    }
+
+    /// How far frame time is ahead of a wall clock that is believed, in milliseconds.
+    pub fn ahead_ms(&self) -> u64 {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.behind.ms(self.clock.monotonic())
     }
 
     /// For how long frame time has only passed, without a jump, as far as this process knows.
@@ -278,8 +311,16 @@ mod tests {
         set.pass(10 * MINUTE_MS);
         assert_eq!(clock.follow(false), None, "there is no jump");
         assert_eq!((clock.now_ms(), clock.step()), (START_MS + 20 * MINUTE_MS, None));
-        set.pass(MINUTE_MS);
-        assert_eq!(clock.now_ms(), START_MS + 21 * MINUTE_MS);
+        assert_eq!(clock.ahead_ms(), HOUR_MS);
+        for _ in 0..10 * 60_000 {
+            set.pass(1);
+            clock.now_ms();
+        }
+        assert_eq!(clock.now_ms(), START_MS + 29 * MINUTE_MS, "it passes more slowly, however often it is asked");
+        set.pass(5 * HOUR_MS);
+        assert_eq!((clock.ahead_ms(), clock.step()), (29 * MINUTE_MS, None), "or however seldom");
+        set.pass(10 * HOUR_MS);
+        assert_eq!((clock.now_ms(), clock.ahead_ms()), (set.wall_ms(), 0), "and is where the wall clock is");
     }
 
     #[test]

@@ -348,7 +348,14 @@ impl Committer {
                 "the wall clock is not where the log's time is, and is not believed yet: it is followed when it has kept its step for \
                  ten minutes, or at once by a start with --follow-clock; until then nothing is trimmed, expired or ended by age"
             ),
-            (true, None) => tracing::info!("the wall clock and the log's time agree again"),
+            (true, None) => match self.clock.ahead_ms() {
+                0 => tracing::info!("the wall clock and the log's time agree again"),
+                ahead_ms => tracing::warn!(
+                    ahead_ms,
+                    "the log's time is ahead of the wall clock, and comes back to it by a tenth of the time that passes: schedules fire early \
+                     until then"
+                ),
+            },
             _ => {}
         }
     }

@@ -413,6 +413,12 @@ impl Dispatcher {
         self.attempts.clock.step()
     }
 
+    /// How far frame time is ahead of a wall clock that is believed, in milliseconds.
+    #[must_use]
+    pub fn clock_ahead_ms(&self) -> u64 {
+        self.attempts.clock.ahead_ms()
+    }
+
     /// Bytes that have to become free on the disk before new work is taken in; absent where it is.
     #[must_use]
     pub fn short_of(&self) -> Option<u64> {

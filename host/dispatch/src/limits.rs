@@ -265,6 +265,10 @@ pub const CLOCK_JITTER_MS: u64 = 1_000;
 /// How long the wall clock must keep a large step before it is followed.
 pub const CLOCK_STABLE: Duration = Duration::from_secs(600);
 
+/// Frame time that is ahead of a wall clock that is believed passes by one part in so many less than time does, until it is there: what waits for
+/// its time waits hardly longer for it, and two hours are gone within a day.
+pub const CLOCK_SLEW: u64 = 10;
+
 /// How much a step may change and still be the same step.
 pub const CLOCK_WANDER_MAX: Duration = Duration::from_secs(5);
 

@@ -122,36 +122,9 @@ impl Dispatcher {
         events: Vec<Event>,
         delay_ms: Option<u64>,
     ) -> Result<Vec<Result<Accepted, Refused>>, QueueUseError> {
-        let of = self.queue(tenant, queue)?;
-        if of.settings.ordered && delay_ms.is_some_and(|delay_ms| delay_ms > 0) {
-            return Err(QueueUseError::OrderedDelay(queue.clone()));
-        }
-        let target = |event: &Event| {
-            let order = of.settings.ordered.then(|| (of_message(event), false));
-            TargetRef { order, ..TargetRef::new(queue.into(), Target::Queue(queue.clone())) }
-        };
-        let named = |event: Event| match of.settings.content_deduplication {
-            true => by_content(event, of.settings.ordered),
-            false => Ok(event),
-        };
-        let message = |event| {
-            let event = named(event)?;
-            Ok(AcceptEvent { targets: vec![target(&event)], event })
-        };
-        let events = events.into_iter().map(message).collect::<Result<Vec<_>, EventError>>()?;
         let mut turn = None;
         loop {
-            let rules = self.rules();
-            if rules.settings(tenant).suspended {
-                return Err(AcceptError::Suspended(tenant.clone()).into());
-            }
-            if rules.queue(tenant, queue).is_none() {
-                return Err(QueueUseError::Unknown(queue.clone()));
-            }
-            let request = rules.accepting(tenant, BusName::of_queue(queue), events.clone());
-            must_fit(&request).map_err(AcceptError::from)?;
-            let delayed = delay_ms.filter(|delay_ms| *delay_ms > 0 || of.settings.delay_ms > 0);
-            let request = AcceptRequest { delayed: delayed.map(|delay_ms| (queue.clone(), delay_ms)), ..request };
+            let request = self.sending(tenant, queue, events.clone(), delay_ms)?;
             match self.attempts.partition.ask(Request::Accept(request)).await {
                 Ok(Answer::Accepted(answers)) => {
                     let duplicates = answers.iter().flatten().filter(|accepted| accepted.duplicate).count();
@@ -165,6 +138,40 @@ impl Dispatcher {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// The request that sends messages to a queue, as it is by the rules of this moment.
+    fn sending(
+        &self,
+        tenant: &TenantName,
+        queue: &QueueName,
+        events: Vec<Event>,
+        delay_ms: Option<u64>,
+    ) -> Result<AcceptRequest, QueueUseError> {
+        let rules = self.rules();
+        if !rules.has_tenant(tenant) {
+            return Err(AcceptError::from(Unknown::Tenant(tenant.clone())).into());
+        }
+        if rules.settings(tenant).suspended {
+            return Err(AcceptError::Suspended(tenant.clone()).into());
+        }
+        let settings = &rules.queue(tenant, queue).ok_or_else(|| QueueUseError::Unknown(queue.clone()))?.settings;
+        if settings.ordered && delay_ms.is_some_and(|delay_ms| delay_ms > 0) {
+            return Err(QueueUseError::OrderedDelay(queue.clone()));
+        }
+        let target = |event: &Event| {
+            let order = settings.ordered.then(|| (of_message(event), false));
+            TargetRef { order, ..TargetRef::new(queue.into(), Target::Queue(queue.clone())) }
+        };
+        let message = |event| {
+            let event = if settings.content_deduplication { by_content(event, settings.ordered)? } else { event };
+            Ok(AcceptEvent { targets: vec![target(&event)], event })
+        };
+        let events = events.into_iter().map(message).collect::<Result<Vec<_>, EventError>>()?;
+        let delayed = delay_ms.filter(|delay_ms| *delay_ms > 0 || settings.delay_ms > 0);
+        let request = rules.accepting(tenant, BusName::of_queue(queue), events);
+        must_fit(&request).map_err(AcceptError::from)?;
+        Ok(AcceptRequest { delayed: delayed.map(|delay_ms| (queue.clone(), delay_ms)), ..request })
     }
 
     /// Lets somebody have the next messages of a queue, and waits for the first where there is none.

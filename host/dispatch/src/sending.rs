@@ -113,7 +113,8 @@ fn request(
     event: &Event,
 ) -> OutgoingRequest {
     let (settings, now_ms) = (&webhook.settings, attempts.clock.now_ms());
-    let at_s = i64::try_from(now_ms / 1_000).unwrap_or(i64::MAX);
+    // Receivers hold it against their clocks, which know nothing of the log's time.
+    let at_s = i64::try_from(attempts.surroundings.clock.wall_ms() / 1_000).unwrap_or(i64::MAX);
     let mut message = Message::of(event, settings.mode, waiting.id.to_string().replace('.', "-"), at_s);
     message.headers.extend(settings.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
     OutgoingRequest {

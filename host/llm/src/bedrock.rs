@@ -75,11 +75,11 @@ impl Provider for Bedrock {
 
     fn read(&self, ask: &Ask, answered: Answered<'_>) -> Result<Told, Unanswered> {
         if !(200..300).contains(&answered.status) {
-            return Err(answer::failed(answered).into());
+            return Err(Unanswered::unpaid(answer::failed(answered)));
         }
         match ask {
             Ask::Converse(_) => answer::reply(answered.body),
-            Ask::Count(_) => Ok(answer::count(answered.body)?),
+            Ask::Count(_) => answer::count(answered.body).map_err(Unanswered::unpaid),
             Ask::Embed(embedding) => answer::vectors(embedding, answered),
         }
     }

@@ -38,7 +38,7 @@ impl Provider for Echo {
     }
 
     fn read(&self, _: &Ask, _: Answered<'_>) -> Result<Told, Unanswered> {
-        Err(Failed::Provider("echo sends nothing".to_owned()).into())
+        Err(Unanswered::unpaid(Failed::Provider("echo sends nothing".to_owned())))
     }
 }
 

@@ -57,10 +57,10 @@ impl Provider for OpenAi {
 
     fn read(&self, ask: &Ask, answered: Answered<'_>) -> Result<Told, Unanswered> {
         if !(200..300).contains(&answered.status) {
-            return Err(answer::failed(answered).into());
+            return Err(Unanswered::unpaid(answer::failed(answered)));
         }
         match ask {
-            Ask::Embed(embedding) => answer::vectors(answered.body, embedding.texts.len()).map_err(Into::into),
+            Ask::Embed(embedding) => answer::vectors(answered.body, embedding.texts.len()),
             _ => answer::reply(answered.body),
         }
     }

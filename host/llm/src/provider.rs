@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use crate::{
     ask::Ask,
     failed::Failed,
@@ -50,13 +52,24 @@ pub struct Answered<'a> {
 pub struct Unanswered {
     /// Why.
     pub why: Failed,
-    /// What is paid for nevertheless.
-    pub usage: Usage,
+    /// What is paid for nevertheless; none where nobody knows.
+    pub usage: Option<Usage>,
 }
 
-impl From<Failed> for Unanswered {
-    fn from(why: Failed) -> Self {
-        Self { why, usage: Usage::default() }
+impl Unanswered {
+    /// It was refused, so nothing is paid.
+    pub(crate) fn unpaid(why: Failed) -> Self {
+        Self::paid(why, Usage::default())
+    }
+
+    /// So much is paid all the same.
+    pub(crate) const fn paid(why: Failed, usage: Usage) -> Self {
+        Self { why, usage: Some(usage) }
+    }
+
+    /// Something is paid, and it does not say what.
+    pub(crate) const fn uncounted(why: Failed) -> Self {
+        Self { why, usage: None }
     }
 }
 
@@ -86,6 +99,14 @@ pub trait Provider: Send + Sync {
 /// What is told of a provider's own words.
 pub(crate) fn said(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(SAID_CHARS_MAX).collect()
+}
+
+/// Reads an answer, or some members of it. All of them are objects; a list would be taken for the members in their order.
+pub(crate) fn parsed<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Failed> {
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(not_understood("it is no JSON object"));
+    }
+    serde_json::from_slice(body).map_err(|error| not_understood(&error.to_string()))
 }
 
 /// What is no answer of that protocol.

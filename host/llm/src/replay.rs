@@ -132,7 +132,7 @@ impl Provider for Replay {
     }
 
     fn read(&self, _: &Ask, _: Answered<'_>) -> Result<Told, Unanswered> {
-        Err(Failed::Provider("a script sends nothing".to_owned()).into())
+        Err(Unanswered::unpaid(Failed::Provider("a script sends nothing".to_owned())))
     }
 }
 

@@ -59,7 +59,7 @@ impl Provider for SageMaker {
         if (200..300).contains(&answered.status) {
             self.openai.read(ask, answered)
         } else {
-            Err(failed(answered).into())
+            Err(Unanswered::unpaid(failed(answered)))
         }
     }
 }

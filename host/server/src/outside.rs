@@ -445,7 +445,7 @@ impl Ways {
             failed(code, held.to_string())
         })?;
         headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
-        let under_way = UnderWay::begin(meters, &tenant, (&host, port));
+        let (under_way, is_empty) = (UnderWay::begin(meters, &tenant, (&host, port)), body.is_empty());
         let outgoing = Outgoing {
             owner: policy,
             place: Arc::new(place),
@@ -476,7 +476,9 @@ impl Ways {
         let may_be_granted = refused_at.is_some_and(|address| self.may_be_granted(address));
         came(sent, leave, (answer_bytes_max, took)).map_err(|failed| {
             let bytes_in = carried.received.min(answer_bytes_max as u64);
-            HttpFailed { reason: failed.reason + &hint, bytes_in, may_be_granted, ..failed }
+            // Before anything is sent there is a name to be found, and a connection to be made.
+            let may_be_done = failed.may_be_done && (carried.sent > 0 || is_empty);
+            HttpFailed { reason: failed.reason + &hint, may_be_done, bytes_in, may_be_granted, ..failed }
         })
     }
 

@@ -16,16 +16,21 @@ use crate::{
     ask::{Embedding, Part, Reasoning, ToolUse},
     aws::Error,
     failed::Failed,
-    provider::{Answered, Unanswered, not_understood, said},
+    provider::{Answered, Unanswered, not_understood, parsed, said},
     reply::{Reply, StopReason, Told, Usage, Vectors},
 };
+
+/// What an answer counted, whatever else it says.
+#[derive(Deserialize)]
+struct Counts {
+    usage: Counted,
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Conversed {
     output: Output,
     stop_reason: String,
-    usage: Counted,
 }
 
 #[derive(Deserialize)]
@@ -58,12 +63,17 @@ struct Tokens {
 /// Tokens that a model may put around each text.
 const TOKENS_AROUND: u64 = 2;
 
-/// Vectors, as the models have them: Titan's one with its count, or Cohere's.
-#[derive(Deserialize)]
+/// What Titan counted for a vector.
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
+struct OfTitan {
+    input_text_token_count: Option<u64>,
+}
+
+/// Vectors, as the models have them: Titan's one, or Cohere's.
+#[derive(Deserialize)]
 struct Embedded {
     embedding: Option<Vec<f32>>,
-    input_text_token_count: Option<u64>,
     embeddings: Option<Embeddings>,
 }
 
@@ -99,10 +109,6 @@ impl<'de> Visitor<'de> for OfEmbeddings {
     }
 }
 
-fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Failed> {
-    serde_json::from_slice(body).map_err(|error| not_understood(&error.to_string()))
-}
-
 impl Counted {
     const fn usage(&self) -> Usage {
         // Those of a cache are not among the others.
@@ -116,11 +122,11 @@ pub(super) fn counted(usage: &Value) -> Option<Usage> {
     Counted::deserialize(usage).ok().map(|counted| counted.usage())
 }
 
-/// An answer to a conversation.
+/// An answer to a conversation. What it counted is read by itself, so that it is paid whatever the rest is.
 pub(super) fn reply(body: &[u8]) -> Result<Told, Unanswered> {
-    let Conversed { output, stop_reason, usage } = read(body)?;
-    let usage = usage.usage();
-    let failed = |why| Unanswered { why, usage };
+    let usage = parsed::<Counts>(body).map_err(Unanswered::uncounted)?.usage.usage();
+    let failed = |why| Unanswered::paid(why, usage);
+    let Conversed { output, stop_reason } = parsed(body).map_err(failed)?;
     let stop = match stop_reason.as_str() {
         "end_turn" => StopReason::EndTurn,
         "tool_use" => StopReason::ToolUse,
@@ -157,19 +163,18 @@ fn part(part: &Value) -> Option<Part> {
 
 /// A number of tokens.
 pub(super) fn count(body: &[u8]) -> Result<Told, Failed> {
-    Ok(Told::Count(read::<Tokens>(body)?.input_tokens))
+    Ok(Told::Count(parsed::<Tokens>(body)?.input_tokens))
 }
 
 /// Vectors of texts. Cohere counts its tokens in the head; where it does not, they are as many as there can be: no token of a text has less than a byte.
-/// What the head counted is paid for, whether the body can be read or not.
+/// That is paid, whether the vectors can be read or not.
 pub(super) fn vectors(asked: &Embedding, answered: Answered<'_>) -> Result<Told, Unanswered> {
-    let of = |input_tokens| Usage { input_tokens, output_tokens: 0 };
-    let in_head = of(answered.input_tokens.unwrap_or_default());
-    let Embedded { embedding, input_text_token_count, embeddings } =
-        read(answered.body).map_err(|why| Unanswered { why, usage: in_head })?;
+    let OfTitan { input_text_token_count } = parsed(answered.body).unwrap_or_default();
     let most = || asked.texts.iter().map(|text| text.len() as u64 + TOKENS_AROUND).sum();
-    let usage = of(input_text_token_count.or(answered.input_tokens).unwrap_or_else(most));
-    let failed = |why: String| Err(Unanswered { why: not_understood(&why), usage });
+    let input_tokens = input_text_token_count.or(answered.input_tokens).unwrap_or_else(most);
+    let usage = Usage { input_tokens, output_tokens: 0 };
+    let Embedded { embedding, embeddings } = parsed(answered.body).map_err(|why| Unanswered::paid(why, usage))?;
+    let failed = |why: String| Err(Unanswered::paid(not_understood(&why), usage));
     let vectors = match (embedding, embeddings) {
         (Some(only), None) => vec![only],
         (None, Some(Embeddings(all))) => all,

@@ -144,10 +144,9 @@ fn an_answer_means_what_it_says() {
     let reply = Told::Reply(Reply { content: parts, stop: StopReason::ToolUse, usage });
     assert_eq!(told(&ask, 200, None, &with(content, "tool_use")), Ok(reply));
     let blocked = told(&ask, 200, None, &with(json!([{"text": "Sorry."}]), "guardrail_intervened")).unwrap_err();
-    assert_eq!(blocked, Unanswered { why: Failed::GuardrailBlocked("Sorry.".into()), usage });
+    assert_eq!(blocked, Unanswered::paid(Failed::GuardrailBlocked("Sorry.".into()), usage));
     let held = told(&ask, 200, None, &with(json!([]), "content_filtered")).unwrap_err();
-    assert!(matches!(held.why, Failed::ContentFiltered(_)) && held.usage == usage);
-    assert!(matches!(told(&ask, 200, None, &json!({})).unwrap_err().why, Failed::Provider(_)));
+    assert!(matches!(held.why, Failed::ContentFiltered(_)) && held.usage == Some(usage));
     assert_eq!(told(&Ask::Count(conversation()), 200, None, &json!({"inputTokens": 7})), Ok(Told::Count(7)));
     let body = json!({"embedding": [0.5], "inputTextTokenCount": 2});
     let usage = Usage { input_tokens: 2, output_tokens: 0 };
@@ -156,6 +155,33 @@ fn an_answer_means_what_it_says() {
         Ask::Embed(Embedding { texts: texts.iter().map(ToString::to_string).collect(), dimensions: None })
     };
     assert_eq!(told(&embed(&["a b"]), 200, None, &body), Ok(vectors));
+    let unread = json!({"embedding": "none", "inputTextTokenCount": 2});
+    assert_eq!(told(&embed(&["a b"]), 200, None, &unread).unwrap_err().usage, Some(usage));
+}
+
+#[test]
+fn what_an_answer_counted_is_known_also_where_the_rest_cannot_be_read() {
+    let read = |status: u16, body: &Value| {
+        let unread = told(&Ask::Converse(conversation()), status, None, body).unwrap_err();
+        assert!(status != 200 || matches!(unread.why, Failed::Provider(_)), "{unread:?}");
+        unread.usage
+    };
+    let counted = json!({"inputTokens": 9, "outputTokens": 4});
+    let output = json!({"message": {"content": [{"text": "x"}]}});
+    let usage = Usage { input_tokens: 9, output_tokens: 4 };
+    for (output, stop) in
+        [(json!({}), "end_turn"), (json!({"message": {"content": "x"}}), "end_turn"), (output.clone(), "x")]
+    {
+        let body = json!({"output": output, "stopReason": stop, "usage": counted});
+        assert_eq!(read(200, &body), Some(usage), "{body}");
+    }
+    assert_eq!(read(200, &json!({"usage": counted})), Some(usage));
+    // Where it counts nothing nobody knows, and where it was refused nobody pays.
+    for counted in [Value::Null, json!({"inputTokens": 9})] {
+        assert_eq!(read(200, &json!({"output": output, "stopReason": "end_turn", "usage": counted})), None);
+    }
+    assert_eq!(read(200, &Value::Null), None);
+    assert_eq!(read(500, &json!({"usage": counted})), Some(Usage::default()));
 }
 
 #[test]
@@ -180,7 +206,7 @@ fn vectors_of_cohere_are_paid_as_its_head_counts_or_as_the_most_that_they_can_be
     let unanswered = |body: &Value, input_tokens| {
         let Unanswered { why, usage } = read(body, input_tokens).unwrap_err();
         let Failed::Provider(why) = why else { panic!("{why:?}") };
-        (why.strip_prefix("the provider's answer is not understood: ").unwrap().to_owned(), usage.input_tokens)
+        (why.strip_prefix("the provider's answer is not understood: ").unwrap().to_owned(), usage.unwrap().input_tokens)
     };
     let paid = |why: &str| (why.to_owned(), 4);
     let neither = "it has neither one vector nor several";
@@ -190,7 +216,7 @@ fn vectors_of_cohere_are_paid_as_its_head_counts_or_as_the_most_that_they_can_be
     let unread = unanswered(&json!({"embeddings": "none"}), Some(4));
     assert!(unread.0.contains("expected vectors, or vectors by their kind at line 1") && unread.1 == 4, "{unread:?}");
     assert_eq!(unanswered(&json!([1]), Some(4)).1, 4);
-    assert_eq!(unanswered(&json!({"embeddings": {"int8": [[1], [1]]}}), None).1, 0, "nobody counted");
+    assert_eq!(unanswered(&json!({"embeddings": {"int8": [[1], [1]]}}), None).1, 12, "the most that they can be");
 }
 
 #[test]
@@ -206,7 +232,7 @@ fn a_vector_has_as_many_dimensions_as_were_asked_for() {
             other.why.to_string().ends_with("it has a vector of 2 dimensions where 256 were asked for"),
             "{other:?}"
         );
-        assert!(other.usage.input_tokens > 0, "what was read is paid");
+        assert!(other.usage.unwrap().input_tokens > 0, "what was read is paid");
     }
 }
 

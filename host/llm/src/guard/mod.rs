@@ -1,9 +1,10 @@
 //! Guardrails: what may not be said to models or by them, and what is masked in both.
 //!
 //! Invariant: every text that goes to a model or comes from it is looked at: system texts, turns, documents that are text, arguments of tools and
-//! what they gave, thoughts, texts that become vectors. JSON stays JSON: it is looked at value by value. Pictures and documents that are no text are not
-//! looked at. What is denied is named by its place in the list, never by what was said.
+//! what they gave, thoughts, texts that become vectors. JSON stays JSON: it is looked at token by token, as it is written. Pictures and documents that
+//! are no text are not looked at. What is denied is named by its place in the list, never by what was said.
 
+mod json;
 mod kind;
 mod text;
 
@@ -152,11 +153,14 @@ impl Guard {
             self.text(&mut tool.description, found);
             // Names, schemas and settings mean something as they are.
             self.look(&tool.name, found);
-            self.look(&tool.input_schema, found);
+            self.look_at_json(&tool.input_schema, found);
         }
-        let schemas = output.iter().flat_map(|output| [&output.name, &output.schema]);
-        let settings = options.iter().flat_map(|(name, value)| [name, value]);
-        schemas.chain(settings).chain(stop.iter()).for_each(|text| self.look(text, found));
+        let schemas = output.iter().map(|output| (&output.name, &output.schema));
+        for (name, json) in schemas.chain(options.iter().map(|(name, value)| (name, value))) {
+            self.look(name, found);
+            self.look_at_json(json, found);
+        }
+        stop.iter().for_each(|text| self.look(text, found));
     }
 
     fn part(&self, part: &mut Part, found: &mut Found) {

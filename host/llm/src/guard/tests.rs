@@ -56,7 +56,7 @@ fn what_only_looks_like_it_stays() {
 #[test]
 fn json_stays_json_and_is_looked_at_value_by_value() {
     let text = r#"{"a@b.de": [{"card": 4111111111111111, "n": 7}], "ok": true, "note": "E-123456 \"x\""}"#;
-    let wanted = r#"{"[email]":[{"card":"[card]","n":7}],"note":"[employee] \"x\"","ok":true}"#;
+    let wanted = r#"{"[email]": [{"card": "[card]", "n": 7}], "ok": true, "note": "[employee] \"x\""}"#;
     let all = guard(&[], &Kind::ALL, &[("employee", "E-[0-9]{6}")]).unwrap();
     let wanted_part = Part::ToolUse(ToolUse { id: "1".into(), name: "t".into(), input: text.into() });
     let mut told =
@@ -73,6 +73,62 @@ fn json_stays_json_and_is_looked_at_value_by_value() {
     let Ask::Converse(asked) = ask else { panic!() };
     let said = &asked.messages[0].content[0];
     assert!(matches!(said, Part::ToolResult(gave) if gave.content == r#""of [email]""#), "{said:?}");
+}
+
+/// JSON wherever a question may have it: a text, a document, what a tool is asked and what it gave.
+fn asked_with(json: &str) -> Conversation {
+    let (id, name, media_type) = ("1".to_owned(), "t".to_owned(), "application/json".to_owned());
+    let content = vec![
+        Part::Text(json.into()),
+        Part::Document(Document { name: "n".into(), media_type, data: json.into() }),
+        Part::ToolUse(ToolUse { id: id.clone(), name, input: json.into() }),
+        Part::ToolResult(ToolResult { id, content: json.into(), is_error: false }),
+    ];
+    Conversation { messages: vec![Message { role: Role::User, content }], ..Conversation::default() }
+}
+
+/// The same of answers.
+fn told_with(json: &str) -> Told {
+    let wanted = ToolUse { id: "1".into(), name: "t".into(), input: json.into() };
+    let content = vec![Part::Text(json.into()), Part::ToolUse(wanted)];
+    Told::Reply(Reply { content, stop: StopReason::ToolUse, usage: Usage::default() })
+}
+
+#[test]
+fn json_is_looked_at_as_it_is_written_whatever_a_reader_makes_of_it() {
+    let all = guard(&["project zephyr"], &[Kind::Email, Kind::Card], &[("long", "[0-9]{25}")]).unwrap();
+    for (json, wanted) in [
+        // Of members of one name a reader keeps one, and the models get all.
+        (r#"{"to": "a@b.de", "to": "x"}"#, r#"{"to": "[email]", "to": "x"}"#),
+        (r#"{"to":"x","n":[{"to":"a\u0040b.de","to":1}]}"#, r#"{"to":"x","n":[{"to":"[email]","to":1}]}"#),
+        (r#"{"n": 4111111111111111, "n": -1.5e3}"#, r#"{"n": "[card]", "n": -1.5e3}"#),
+        (r#" {"a@b.de": 1, "a@b.de": {}} "#, r#" {"[email]": 1, "[email]": {}} "#),
+        // Of numbers that are too long a reader keeps the first digits.
+        ("[1234567890123456789012345, 0.1]", r#"["[long]", 0.1]"#),
+        (r#"["\ud800", "a@b.de", "\"a\\"]"#, r#"["\ud800", "[email]", "\"a\\"]"#),
+    ] {
+        let mut ask = Ask::Converse(asked_with(json));
+        assert!(all.ask(&mut ask).unwrap() >= 4, "{json}");
+        assert_eq!(ask, Ask::Converse(asked_with(wanted)));
+        let mut told = told_with(json);
+        assert!(all.told(&mut told).unwrap() >= 2, "{json}");
+        assert_eq!(told, told_with(wanted));
+    }
+    let untouched = r#"{"b": 1.0, "a": [], "b": 1e400, "c": "\u0041"}"#;
+    let mut ask = Ask::Converse(asked_with(untouched));
+    assert_eq!((all.ask(&mut ask), ask), (Ok(0), Ask::Converse(asked_with(untouched))));
+    for denied in [
+        r#"{"about": "Project Zephyr", "about": "x"}"#,
+        r#"{"about": "x", "about": "project\u0020zephyr"}"#,
+        r#"{"project zephyr": 1, "project zephyr": 2}"#,
+    ] {
+        for part in asked_with(denied).messages.remove(0).content {
+            let messages = vec![Message { role: Role::User, content: vec![part] }];
+            let told = all.ask(&mut Ask::Converse(Conversation { messages, ..Conversation::default() }));
+            assert!(matches!(told, Err(Failed::GuardrailBlocked(_))), "{denied}");
+        }
+        assert!(matches!(all.told(&mut told_with(denied)), Err(Failed::GuardrailBlocked(_))), "{denied}");
+    }
 }
 
 /// A conversation whose parts all have the same text.
@@ -116,6 +172,7 @@ fn nothing_that_is_said_is_left_out() {
     assert!(blocked(&|it| it.output = Some(OutputSchema { name: "n".into(), schema: words() })));
     assert!(blocked(&|it| it.stop = vec![words()]));
     assert!(blocked(&|it| it.options = vec![("a".into(), words())]));
+    assert!(blocked(&|it| it.options = vec![("a".into(), r#"["project\u0020zephyr"]"#.into())]));
     assert!(!blocked(&|it| it.system = Some("projects zephyrs, subproject zephyr".into())));
 }
 

@@ -1,10 +1,10 @@
 //! One text, held against guardrails: what is denied is noted, what is masked is replaced by its name in brackets.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Found, Guard, Mask};
+use super::{Found, Guard, Mask, json};
 
 impl Guard {
     /// Notes what is denied.
@@ -12,6 +12,13 @@ impl Guard {
         if found.denied.is_none() {
             found.denied = self.deny.matches(text).iter().next();
         }
+    }
+
+    /// The same of JSON: of how it is written and of what it says.
+    pub(super) fn look_at_json(&self, text: &str, found: &mut Found) {
+        self.look(text, found);
+        let said = json::tokens(text).into_iter().flatten().filter_map(json::said);
+        said.for_each(|said| self.look(&said, found));
     }
 
     /// Notes what is denied, and masks.
@@ -34,42 +41,25 @@ impl Guard {
         }
     }
 
-    /// The same of a text that may be JSON: then of the values in it.
+    /// The same of a text that may be JSON: then of the texts, the numbers as they are written, and the names in it. Whatever is not masked stays as it
+    /// is.
     pub(super) fn json_text(&self, text: &mut String, found: &mut Found) {
-        let first = text.trim_start().bytes().next();
-        let parsed =
-            if matches!(first, Some(b'{' | b'[' | b'"')) { serde_json::from_str::<Value>(text).ok() } else { None };
-        let Some(mut value) = parsed else { return self.text(text, found) };
+        let Some(tokens) = json::tokens(text) else { return self.text(text, found) };
+        // Words may stand in several of them.
+        self.look(text, found);
         let before = found.masked;
-        self.value(&mut value, found);
+        let masked: String = tokens.map(|token| self.token(token, found)).collect();
         if found.masked > before {
-            *text = value.to_string();
+            *text = masked;
         }
     }
 
-    /// JSON: its texts, its numbers as they are written, and the names of its members.
-    fn value(&self, value: &mut Value, found: &mut Found) {
-        match value {
-            Value::String(text) => self.text(text, found),
-            Value::Number(number) => {
-                let (mut text, before) = (number.to_string(), found.masked);
-                self.text(&mut text, found);
-                if found.masked > before {
-                    *value = Value::String(text);
-                }
-            }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.value(item, found)),
-            Value::Object(members) => {
-                let mut kept = Map::new();
-                for (mut name, mut member) in std::mem::take(members) {
-                    self.text(&mut name, found);
-                    self.value(&mut member, found);
-                    kept.insert(name, member);
-                }
-                *members = kept;
-            }
-            Value::Null | Value::Bool(_) => {}
-        }
+    /// A token of JSON as it may be said. What is masked becomes a text, also where it was a number.
+    fn token<'a>(&self, token: &'a str, found: &mut Found) -> Cow<'a, str> {
+        let before = found.masked;
+        let Some(mut said) = json::said(token) else { return Cow::Borrowed(token) };
+        self.text(&mut said, found);
+        if found.masked > before { Cow::Owned(Value::String(said).to_string()) } else { Cow::Borrowed(token) }
     }
 }
 

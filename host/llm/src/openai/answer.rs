@@ -1,19 +1,24 @@
 //! Answers of that protocol, errors included.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
 
 use crate::{
     ask::{Part, Reasoning, ToolUse},
     failed::Failed,
-    provider::{Answered, Unanswered, not_understood, said},
+    provider::{Answered, Unanswered, not_understood, parsed, said},
     reply::{Reply, StopReason, Told, Usage, Vectors},
 };
+
+/// What an answer counted, whatever else it says.
+#[derive(Deserialize)]
+struct Counts {
+    usage: Option<Counted>,
+}
 
 #[derive(Deserialize)]
 struct Completion {
     choices: Vec<Choice>,
-    usage: Option<Counted>,
 }
 
 #[derive(Deserialize)]
@@ -24,6 +29,7 @@ struct Choice {
 
 #[derive(Deserialize)]
 pub(super) struct Said {
+    #[serde(default, deserialize_with = "words")]
     pub(super) content: Option<String>,
     pub(super) refusal: Option<String>,
     /// What some servers tell of a model's thoughts, by one of two names.
@@ -55,7 +61,6 @@ pub(super) struct Counted {
 #[derive(Deserialize)]
 struct Embeddings {
     data: Vec<Embedded>,
-    usage: Option<Counted>,
 }
 
 #[derive(Deserialize)]
@@ -70,12 +75,28 @@ impl Counted {
     }
 }
 
-/// An answer to a conversation. One that counts nothing is none: nobody would know what it costs.
+/// What is said: a text, or parts of which those that are texts are read.
+pub(super) fn words<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = |part: &Value| part.get("text").and_then(Value::as_str).map(str::to_owned);
+    match Value::deserialize(from)? {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text)),
+        Value::Array(parts) => Ok(Some(parts.iter().filter_map(text).collect())),
+        _ => Err(D::Error::custom("what is said is neither a text nor a list of parts")),
+    }
+}
+
+/// What an answer counted, read by itself, so that it is paid whatever the rest is. One that counts nothing is none: nobody would know what it costs.
+pub(super) fn counted(body: &[u8]) -> Result<Usage, Failed> {
+    let Counts { usage } = parsed(body)?;
+    usage.map(|counted| counted.usage()).ok_or_else(|| not_understood("it counts no tokens"))
+}
+
+/// An answer to a conversation.
 pub(super) fn reply(body: &[u8]) -> Result<Told, Unanswered> {
-    let Completion { choices, usage } =
-        serde_json::from_slice(body).map_err(|error| not_understood(&error.to_string()))?;
-    let usage = usage.ok_or_else(|| not_understood("it counts no tokens"))?.usage();
-    let failed = |why| Unanswered { why, usage };
+    let usage = counted(body).map_err(Unanswered::uncounted)?;
+    let failed = |why| Unanswered::paid(why, usage);
+    let Completion { choices } = parsed(body).map_err(failed)?;
     let Choice { message, finish_reason } =
         choices.into_iter().next().ok_or_else(|| failed(not_understood("it has no choice")))?;
     whole(message, finish_reason.as_deref(), usage)
@@ -83,7 +104,7 @@ pub(super) fn reply(body: &[u8]) -> Result<Told, Unanswered> {
 
 /// An answer by what it says and why it ended.
 pub(super) fn whole(message: Said, finish_reason: Option<&str>, usage: Usage) -> Result<Told, Unanswered> {
-    let failed = |why| Unanswered { why, usage };
+    let failed = |why| Unanswered::paid(why, usage);
     if let Some(refusal) = message.refusal.filter(|refusal| !refusal.is_empty()) {
         return Err(failed(Failed::ContentFiltered(said(&refusal))));
     }
@@ -113,16 +134,17 @@ pub(super) fn whole(message: Said, finish_reason: Option<&str>, usage: Usage) ->
 }
 
 /// Vectors in the order of their texts.
-pub(super) fn vectors(body: &[u8], texts: usize) -> Result<Told, Failed> {
-    let Embeddings { data, usage } =
-        serde_json::from_slice(body).map_err(|error| not_understood(&error.to_string()))?;
-    let usage = usage.ok_or_else(|| not_understood("it counts no tokens"))?.usage();
+pub(super) fn vectors(body: &[u8], texts: usize) -> Result<Told, Unanswered> {
+    let usage = counted(body).map_err(Unanswered::uncounted)?;
+    let failed = |why| Unanswered::paid(why, usage);
+    let Embeddings { data } = parsed(body).map_err(failed)?;
     let mut vectors = vec![Vec::new(); texts];
     for Embedded { index, embedding } in data {
-        *vectors.get_mut(index).ok_or_else(|| not_understood("a vector belongs to no text"))? = embedding;
+        let place = vectors.get_mut(index).ok_or_else(|| failed(not_understood("a vector belongs to no text")))?;
+        *place = embedding;
     }
     if vectors.iter().any(Vec::is_empty) {
-        return Err(not_understood("a text has no vector"));
+        return Err(failed(not_understood("a text has no vector")));
     }
     Ok(Told::Vectors(Vectors { vectors, usage }))
 }

@@ -10,7 +10,7 @@ use super::answer::{self, Call, Counted, Function, Said};
 use crate::{
     failed::Failed,
     limits::{EVENT_BYTES_MAX, STREAMED_CALLS_MAX},
-    provider::{Answered, not_understood},
+    provider::{Answered, not_understood, parsed},
     reply::{Told, Usage},
     stream::{Piece, Reads, broke_off},
 };
@@ -35,6 +35,7 @@ struct Choice {
 
 #[derive(Default, Deserialize)]
 struct Delta {
+    #[serde(default, deserialize_with = "answer::words")]
     content: Option<String>,
     refusal: Option<String>,
     reasoning_content: Option<String>,
@@ -89,8 +90,8 @@ impl Stream {
             self.is_done = true;
             return Ok(());
         }
-        let Chunk { choices, usage, error } =
-            serde_json::from_str(data).map_err(|error| not_understood(&error.to_string()))?;
+        let chunk = parsed(data.as_bytes()).inspect_err(|_| self.unread(data));
+        let Chunk { choices, usage, error } = chunk?;
         if let Some(error) = error.filter(|error| !error.is_null()) {
             let status = error.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
             let body = serde_json::json!({ "error": error }).to_string();
@@ -112,6 +113,14 @@ impl Stream {
             self.delta(delta, pieces)?;
         }
         Ok(())
+    }
+
+    /// Keeps what a piece counts that cannot be read. One that counts nothing may have been paid as what it is.
+    fn unread(&mut self, data: &str) {
+        match answer::counted(data.as_bytes()) {
+            Ok(usage) => self.usage = Some(usage),
+            Err(_) => self.came += data.len(),
+        }
     }
 
     fn delta(&mut self, delta: Delta, pieces: &mut Vec<Piece>) -> Result<(), Failed> {

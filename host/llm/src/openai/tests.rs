@@ -6,6 +6,7 @@ use crate::{
     ask::{OutputSchema, Reasoning, Tool, ToolResult, ToolUse},
     provider::Unanswered,
     reply::{Reply, StopReason, Usage, Vectors},
+    stream::Piece,
 };
 
 const SERVER: OpenAi = OpenAi { tokens_field: "max_completion_tokens" };
@@ -124,21 +125,81 @@ fn an_answer_means_what_it_says() {
     assert!(matches!(cut, Ok(Told::Reply(Reply { stop: StopReason::MaxTokens, .. }))), "{cut:?}");
     // It is paid for, and no answer.
     let refused = told(200, &with(json!({"content": null, "refusal": "no"}), "stop")).unwrap_err();
-    assert_eq!(refused, Unanswered { why: Failed::ContentFiltered("no".into()), usage: counted });
+    assert_eq!(refused, Unanswered::paid(Failed::ContentFiltered("no".into()), counted));
     let held = told(200, &with(json!({"content": ""}), "content_filter")).unwrap_err();
     assert!(matches!(held.why, Failed::ContentFiltered(_)));
     let call = json!({"id": "c1", "function": {"name": "find", "arguments": "{\"n\":"}});
     let broken = told(200, &with(json!({"content": null, "tool_calls": [call]}), "tool_calls")).unwrap_err();
-    assert!(matches!(broken.why, Failed::Provider(_)) && broken.usage == counted);
-    for body in [json!({}), json!({"choices": []}), json!({"choices": [{"message": {"content": "x"}}]}), json!([])] {
-        assert!(matches!(told(200, &body).unwrap_err().why, Failed::Provider(_)), "{body}");
-    }
+    assert!(matches!(broken.why, Failed::Provider(_)) && broken.usage == Some(counted));
     let data = json!([{"index": 1, "embedding": [0.5]}, {"index": 0, "embedding": [0.25]}]);
     let body = json!({"data": data, "usage": {"prompt_tokens": 2, "total_tokens": 2}}).to_string();
     let usage = Usage { input_tokens: 2, output_tokens: 0 };
     let vectors = Told::Vectors(Vectors { vectors: vec![vec![0.25], vec![0.5]], usage });
     assert_eq!(answer::vectors(body.as_bytes(), 2), Ok(vectors));
-    assert!(answer::vectors(body.as_bytes(), 3).is_err() && answer::vectors(body.as_bytes(), 1).is_err());
+}
+
+#[test]
+fn what_an_answer_counted_is_known_also_where_the_rest_cannot_be_read() {
+    let usage = json!({"prompt_tokens": 9, "completion_tokens": 4});
+    let counted = Usage { input_tokens: 9, output_tokens: 4 };
+    let call = json!({"type": "function", "function": {"name": "find", "arguments": "{}"}});
+    for choices in [
+        json!([]),
+        json!("none"),
+        json!([{"finish_reason": "stop"}]),
+        json!([{"message": {"content": 7}}]),
+        json!([{"message": {"content": null, "tool_calls": [call]}}]),
+    ] {
+        let unread = told(200, &json!({"choices": choices, "usage": usage})).unwrap_err();
+        assert!(matches!(unread.why, Failed::Provider(_)) && unread.usage == Some(counted), "{choices}: {unread:?}");
+    }
+    let vectors = |data: &Value, usage: &Value| {
+        let body = json!({"data": data, "usage": usage}).to_string();
+        answer::vectors(body.as_bytes(), 1).unwrap_err()
+    };
+    for data in [json!(null), json!([]), json!([{"embedding": [1]}]), json!([{"index": 1, "embedding": [1]}])] {
+        let unread = vectors(&data, &json!({"prompt_tokens": 9}));
+        assert_eq!(unread.usage, Some(Usage { input_tokens: 9, output_tokens: 0 }), "{data}: {unread:?}");
+    }
+    // Where it counts nothing nobody knows, and where it was refused nobody pays.
+    let fine = json!([{"message": {"content": "x"}}]);
+    let uncounted = json!({"choices": fine, "usage": {"prompt_tokens": "many"}});
+    for body in [json!({}), json!({"choices": fine}), uncounted, json!([[], usage]), json!("x")] {
+        let unread = told(200, &body).unwrap_err();
+        assert!(matches!(unread.why, Failed::Provider(_)) && unread.usage.is_none(), "{body}: {unread:?}");
+    }
+    assert_eq!(vectors(&json!([{"index": 0, "embedding": [1]}]), &Value::Null).usage, None);
+    assert_eq!(told(500, &json!({"usage": usage})).unwrap_err().usage, Some(Usage::default()));
+}
+
+#[test]
+fn words_may_come_in_parts() {
+    let parts = json!([{"type": "thinking", "thinking": []}, {"type": "text", "text": "one "}, {"text": "two"}]);
+    let usage = json!({"prompt_tokens": 1, "completion_tokens": 1});
+    let answer = json!({"choices": [{"message": {"content": parts}}], "usage": usage});
+    let Ok(Told::Reply(reply)) = told(200, &answer) else { panic!() };
+    assert_eq!(reply.content, [Part::Text("one two".into())]);
+    let events =
+        [json!({"choices": [{"delta": {"content": parts}, "finish_reason": "stop"}]}), json!({"usage": usage})];
+    let (mut stream, mut pieces) = (Stream::new(), Vec::new());
+    for event in events {
+        stream.take(format!("data: {event}\n\n").as_bytes(), &mut pieces).unwrap();
+    }
+    assert_eq!((pieces, stream.end().unwrap()), (vec![Piece::Text("one two".into())], Told::Reply(reply)));
+}
+
+#[test]
+fn a_piece_that_cannot_be_read_is_counted_all_the_same() {
+    let read = |event: &Value| {
+        let mut stream = Stream::new();
+        let told = stream.take(format!("data: {event}\n\n").as_bytes(), &mut Vec::new());
+        assert!(matches!(told, Err(Failed::Provider(_))), "{event}: {told:?}");
+        (stream.usage(), stream.bytes())
+    };
+    let counted = json!({"choices": 7, "usage": {"prompt_tokens": 9, "completion_tokens": 4}});
+    assert_eq!(read(&counted), (Some(Usage { input_tokens: 9, output_tokens: 4 }), 0));
+    let uncounted = json!({"choices": [{"delta": {"content": {"words": "one"}}}]});
+    assert_eq!(read(&uncounted), (None, uncounted.to_string().len()));
 }
 
 #[test]

@@ -73,6 +73,19 @@ fn an_error_of_the_endpoint_and_one_of_its_container_lead_to_what_they_say() {
     assert_eq!(read(424, "ModelError", json!({"Message": silent, "OriginalStatusCode": 0})), Failed::Timeout);
 }
 
+#[test]
+fn what_a_container_counted_is_known_also_where_the_rest_cannot_be_read() {
+    let read = |status: u16, body: Value| {
+        let body = body.to_string();
+        let answered = Answered { status, retry_after: None, input_tokens: None, error: None, body: body.as_bytes() };
+        ENDPOINT.read(&conversation(), answered).unwrap_err().usage
+    };
+    let counted = json!({"prompt_tokens": 9, "completion_tokens": 4});
+    assert_eq!(read(200, json!({"choices": 7, "usage": counted})), Some(Usage { input_tokens: 9, output_tokens: 4 }));
+    assert_eq!(read(200, json!([{"generated_text": "x"}])), None, "nobody knows");
+    assert_eq!(read(424, json!({"usage": counted})), Some(Usage::default()), "nobody pays");
+}
+
 fn message(kind: &str, name: (&'static str, &str), body: &[u8]) -> Vec<u8> {
     let text = |text: &str| HeaderValue::String(text.to_owned().into());
     let message = Message::new(body.to_vec())

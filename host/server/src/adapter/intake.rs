@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wharf_dispatch::rfc3339;
+use wharf_dispatch::{Step, rfc3339};
 use wharf_event::{BusName, Code, Event, TenantName};
 use wharf_gateway::{Intake, PlainIdentity, Refusal, view::Accepted};
 
@@ -76,13 +76,19 @@ impl Intake for HostAdapter {
     }
 
     fn warnings(&self) -> Vec<String> {
-        let step = self.dispatcher.clock_step().filter(|step| !step.believed).map(|step| {
+        let step = self.dispatcher.clock_step().filter(|step| !step.believed).map(|Step { ahead_ms, .. }| {
+            let (by_ms, whither) = (ahead_ms.unsigned_abs(), if ahead_ms < 0 { "behind" } else { "ahead of" });
             format!(
-                "the wall clock is {} ms ahead of the log's time and is not believed yet: events that come are stamped with the log's time until the clock has kept that for ten minutes, or at once by a start with --follow-clock",
-                step.ahead_ms
+                "the wall clock is {by_ms} ms {whither} the log's time and is not believed yet: events that come are stamped with the log's time until the clock has kept that for ten minutes, or at once by a start with --follow-clock"
             )
         });
-        step.into_iter().collect()
+        let ahead_ms = self.dispatcher.clock_ahead_ms();
+        let ahead = (ahead_ms > 0).then(|| {
+            format!(
+                "the log's time is {ahead_ms} ms ahead of the wall clock, and comes back to it by a tenth of the time that passes: schedules fire so much early until then"
+            )
+        });
+        step.into_iter().chain(ahead).collect()
     }
 }
 

@@ -23,8 +23,10 @@ impl Resume {
 
     /// Where to follow from, now that there is a new connection to be made.
     pub fn connect(&mut self) -> Option<Position> {
-        self.to_skip = self.unplaced_since;
-        self.last.or(self.from)
+        let from = self.last.or(self.from);
+        // A feed that is followed from now again begins with what nobody has seen.
+        self.to_skip = if from.is_some() { self.unplaced_since } else { 0 };
+        from
     }
 
     /// Whether this item, the next one of the connection, was not there before.
@@ -73,6 +75,8 @@ mod tests {
         };
         let wanted = |from: &str, new: &str| (Some(from.to_owned()), new.to_owned());
         assert_eq!(read(""), (None, String::new()));
+        assert_eq!(read("x x"), (None, "x x".to_owned()));
+        assert_eq!(read("x"), (None, "x".to_owned()), "from now on again");
         assert_eq!(read("r1 x r3 x x"), (None, "r1 x r3 x x".to_owned()));
         assert_eq!(read("r3 x"), wanted("3-0", ""));
         assert_eq!(read("r3 x x x r4"), wanted("3-0", "x r4"));

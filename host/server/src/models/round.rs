@@ -77,7 +77,7 @@ impl From<Failed> for Unable {
 
 impl From<Unanswered> for Unable {
     fn from(Unanswered { why, usage }: Unanswered) -> Self {
-        Self { code: None, why, usage }
+        Self { code: None, why, usage: usage.unwrap_or_default() }
     }
 }
 
@@ -266,7 +266,7 @@ impl<'a> Round<'a> {
                     Came::Failed(failed) => Err(failed),
                     Came::Streamed(told, usage, carried) => {
                         self.carried = carried;
-                        return told.map_err(|why| Unanswered { why, usage }.into());
+                        return told.map_err(|why| Unable { code: None, why, usage });
                     }
                 }
             }
@@ -292,10 +292,13 @@ impl<'a> Round<'a> {
         };
         let read = beside(answer.body.len(), || speaks.read(ask, answered));
         let usage = match &read {
-            Ok(told) => told.usage(),
+            Ok(told) => Some(told.usage()),
             Err(unanswered) => unanswered.usage,
         };
-        self.settle(model, reserved, usage);
+        // Where an answer does not say what it cost, what was taken out for it stays out.
+        if let Some(usage) = usage {
+            self.settle(model, reserved, usage);
+        }
         Ok(read?)
     }
 

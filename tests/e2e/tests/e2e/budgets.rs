@@ -1,7 +1,7 @@
 //! Goal: a budget is never exceeded by what models may cost, and what they did cost is known to the cent, also when the host was killed.
 //! Method: a stand-in for the provider that counts what it bills; the guest `asker` asks, and what the host says of its budgets is held against that.
 
-use std::time::Duration;
+use std::{net::TcpListener, time::Duration};
 
 use serde_json::{Value, json};
 use wharf_models::{Bill, Server};
@@ -140,4 +140,27 @@ fn a_budget_is_exact_when_the_host_is_killed_between_an_answer_and_its_settlemen
     assert_eq!(host.stop(), Some(0));
     let (status, found, said) = site.examine(&["doctor"]);
     assert_eq!(status, 0, "{found} {said}");
+}
+
+#[test]
+fn a_provider_that_is_never_reached_in_time_costs_nothing() {
+    // It takes connections and says nothing: there is no TLS, so no byte of a request is sent.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let provider = provided(port).replace("http://", "https://");
+    let site = Site::new(&format!(
+        "{provider}[tenants.acme.llm.budget]\nmoney_per_day = \"1\"\n[tenants.acme.llm.routes.triage]\nmodels = [\"small\"]\n\
+         tries = 1\nmax_tokens = 100\ntimeout = \"1s\"\n{}",
+        asker(&["triage"])
+    ));
+    let host = start(&site);
+    let list = json!([{"route": "triage", "text": "one"}, {"route": "triage", "text": "two", "stream": true}]);
+    calls(&host, "one", "ask", &list);
+    let came = came(&host);
+    assert!(came.iter().all(|answer| answer.to_string().contains("Timeout")), "{came:?}");
+    let day = today(&host, "tenant");
+    let nothing = json!("0.000000000");
+    assert_eq!((&day["cost"], &day["reserved_cost"]), (&nothing, &nothing), "{day}");
+    assert_eq!(host.stop(), Some(0));
+    drop(silent);
 }
