@@ -235,6 +235,13 @@ impl Terms {
         if is_old { Some(Move::Expired) } else { self.spent(row) }
     }
 
+    /// When a message may be received that came to be the first of its group before the queue's delay was over; none where it may be by now.
+    fn young_until(&self, row: &DeliveryRow, now_ms: u64) -> Option<u64> {
+        let is_new = row.attempts == 0 && row.target.key().is_some();
+        let due_ms = row.since_ms.saturating_add(self.delay_ms);
+        (is_new && due_ms > now_ms).then_some(due_ms)
+    }
+
     fn spent(&self, row: &DeliveryRow) -> Option<Move> {
         let most = self.max_receives.filter(|most| row.attempts >= *most)?;
         let reason = format!("it was received {} times, and {most} are allowed", row.attempts);
@@ -282,6 +289,10 @@ impl<T: Tables> Deciding<'_, T> {
             }
             if let Some(end) = self.terms.ends(&row, self.now_ms) {
                 self.moves(id, &row, end)?;
+                continue;
+            }
+            if let Some(due_ms) = self.terms.young_until(&row, self.now_ms) {
+                self.moves(id, &row, Move::Delay(due_ms))?;
                 continue;
             }
             self.moves(id, &row, Move::Lease(until_ms))?;

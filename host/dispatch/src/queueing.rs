@@ -168,7 +168,8 @@ impl Dispatcher {
             Ok(AcceptEvent { targets: vec![target(&event)], event })
         };
         let events = events.into_iter().map(message).collect::<Result<Vec<_>, EventError>>()?;
-        let delayed = delay_ms.filter(|delay_ms| *delay_ms > 0 || settings.delay_ms > 0);
+        // What is ordered waits as long as its queue says.
+        let delayed = delay_ms.filter(|delay_ms| *delay_ms > 0 || settings.delay_ms > 0 && !settings.ordered);
         let request = rules.accepting(tenant, BusName::of_queue(queue), events);
         must_fit(&request).map_err(AcceptError::from)?;
         Ok(AcceptRequest { delayed: delayed.map(|delay_ms| (queue.clone(), delay_ms)), ..request })

@@ -10,7 +10,7 @@ use crate::{
     ask::{Ask, Conversation, Document, Embedding, Image, Message, Part, Reasoning, Role, ToolChoice},
     aws::encoded,
     failed::Failed,
-    provider::{Answered, Provider, Request, Step, Unanswered},
+    provider::{Answered, Provider, Request, Step, Unanswered, settable},
     reply::Told,
     stream::Reads,
 };
@@ -33,6 +33,24 @@ const COHERE_TEXTS_MAX: usize = 96;
 
 /// What Cohere makes vectors for. The contract has no word for it, so all have the same, and can be compared.
 const COHERE_INPUT: &str = "search_document";
+
+/// Settings that are the plugin's to choose: how a model of any vendor picks its words, and how it thinks. What it thinks is of its `max_tokens`.
+const OPTIONS: [&str; 14] = [
+    "frequency_penalty",
+    "k",
+    "logit_bias",
+    "min_p",
+    "output_config",
+    "p",
+    "presence_penalty",
+    "reasoning_config",
+    "reasoning_effort",
+    "repetition_penalty",
+    "seed",
+    "thinking",
+    "top_k",
+    "top_p",
+];
 
 /// Documents that are taken, by their media types.
 const DOCUMENTS: [(&str, &str); 9] = [
@@ -147,6 +165,7 @@ fn converse(conversation: &Conversation) -> Result<Map<String, Value>, Failed> {
     }
     let mut more = Map::new();
     for (name, value) in &conversation.options {
+        settable(name, &OPTIONS)?;
         // What all models have stands beside the others.
         match name.as_str() {
             "top_p" => inference.insert("topP".to_owned(), parsed(value)),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     ask::{Ask, Conversation, Document, Embedding, Image, Message, Part, Role, ToolChoice},
     failed::Failed,
-    provider::{Answered, Provider, Request, Step, Unanswered},
+    provider::{Answered, Provider, Request, Step, Unanswered, settable},
     reply::Told,
     stream::Reads,
 };
@@ -19,7 +19,7 @@ mod stream;
 
 pub(crate) use stream::Stream;
 
-/// Settings that are the plugin's to choose; all others are the host's, such as the model, or change what is paid.
+/// Settings that are the plugin's to choose.
 const OPTIONS: [&str; 11] = [
     "frequency_penalty",
     "logit_bias",
@@ -137,10 +137,7 @@ impl OpenAi {
         put(&mut body, self.tokens_field, conversation.max_tokens.map(|most| json!(most)));
         put(&mut body, "temperature", conversation.temperature.map(number));
         for (name, value) in &conversation.options {
-            if !OPTIONS.contains(&name.as_str()) {
-                let known = OPTIONS.join(", ");
-                return Err(Failed::Invalid(format!("`{name}` is no setting here: there are {known}")));
-            }
+            settable(name, &OPTIONS)?;
             put(&mut body, name, Some(parsed(value)));
         }
         Ok(body)

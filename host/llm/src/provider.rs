@@ -96,6 +96,14 @@ pub trait Provider: Send + Sync {
     fn read(&self, ask: &Ask, answered: Answered<'_>) -> Result<Told, Unanswered>;
 }
 
+/// Whether a setting is the plugin's to choose: one of these. All others are the host's, such as the model, or change what is paid.
+pub(crate) fn settable(name: &str, known: &[&str]) -> Result<(), Failed> {
+    if known.contains(&name) {
+        return Ok(());
+    }
+    Err(Failed::Invalid(format!("`{name}` is no setting here: there are {}", known.join(", "))))
+}
+
 /// What is told of a provider's own words.
 pub(crate) fn said(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(SAID_CHARS_MAX).collect()

@@ -103,6 +103,33 @@ fn what_is_given_back_comes_when_it_is_to_and_what_is_kept_longer_does_not() {
     assert_eq!(p.replayed(), p.tables);
 }
 
+/// Receives of the queue as if it had such a delay.
+fn received_after(p: &mut Partition, delay_ms: u64) -> Vec<(DeliveryId, Receipt)> {
+    let op = QueueOp::Receive { count: 9, visibility_ms: 1_000 };
+    let terms = Terms { delay_ms, ..terms() };
+    match p.ask(Request::Queue(QueueRequest { tenant: tenant(), queue: "jobs".parse().unwrap(), terms, op })).0 {
+        Ok(Answer::Moved(moved)) => moved.leases.iter().map(|it| (it.receipt.delivery, it.receipt)).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_message_that_becomes_the_first_of_its_group_waits_for_the_queues_delay_too() {
+    let mut p = Partition::new();
+    let first = send_ordered(&mut p, "first", Some("a"), None);
+    p.now_ms += 15;
+    let second = send_ordered(&mut p, "second", Some("a"), None);
+    p.now_ms += 5;
+    let had = received_after(&mut p, 20);
+    assert_eq!(ids(&had), [first]);
+    assert_eq!(good(&mut p, QueueOp::Ack(vec![had[0].1])), [true]);
+    p.now_ms += 14;
+    assert!(received_after(&mut p, 20).is_empty());
+    p.now_ms += 1;
+    assert_eq!(ids(&received_after(&mut p, 20)), [second]);
+    assert_eq!(p.replayed(), p.tables);
+}
+
 #[test]
 fn delays_are_of_a_message_or_of_the_queue() {
     let mut p = Partition::new();
@@ -111,17 +138,9 @@ fn delays_are_of_a_message_or_of_the_queue() {
     p.now_ms += 50;
     assert_eq!(ids(&receive(&mut p, 9)), [late, now]);
     let young = send(&mut p, "young", None);
-    let of_queue = |p: &mut Partition| {
-        let op = QueueOp::Receive { count: 9, visibility_ms: 1_000 };
-        let terms = Terms { delay_ms: 20, ..terms() };
-        match p.ask(Request::Queue(QueueRequest { tenant: tenant(), queue: "jobs".parse().unwrap(), terms, op })).0 {
-            Ok(Answer::Moved(moved)) => moved.leases.iter().map(|it| it.receipt.delivery).collect::<Vec<_>>(),
-            other => panic!("{other:?}"),
-        }
-    };
-    assert!(of_queue(&mut p).is_empty());
+    assert!(received_after(&mut p, 20).is_empty());
     p.now_ms += 20;
-    assert_eq!(of_queue(&mut p), [young]);
+    assert_eq!(ids(&received_after(&mut p, 20)), [young]);
     // A duplicate of a delayed message delays nothing.
     let mut twice = p.accepting("late", 0);
     twice.delayed = Some(("jobs".parse().unwrap(), 5));

@@ -118,6 +118,35 @@ fn a_conversation_is_written_as_bedrock_has_it() {
 }
 
 #[test]
+fn what_is_the_hosts_to_say_or_changes_what_is_paid_no_plugin_says() {
+    let with = |name: &str, value: &str| {
+        let options = vec![(name.to_owned(), value.to_owned())];
+        Ask::Converse(Conversation { options, ..conversation() })
+    };
+    for name in [
+        "anthropic_beta",
+        "max_gen_len",
+        "max_tokens",
+        "n",
+        "num_generations",
+        "messages",
+        "service_tier",
+        "system",
+        "tools",
+    ] {
+        let Err(Failed::Invalid(why)) = Bedrock.write("m", &with(name, "1")) else { panic!("{name}") };
+        assert!(why.starts_with(&format!("`{name}` is no setting here: there are frequency_penalty, k, ")), "{why}");
+        assert!(matches!(Bedrock.stream("m", &with(name, "1")), Err(Failed::Invalid(_))), "{name}");
+    }
+    let thinking = r#"{"type":"enabled","budget_tokens":1024}"#;
+    for (name, value) in [("thinking", thinking), ("reasoning_config", thinking), ("top_k", "3"), ("seed", "7")] {
+        let (_, body) = written("m", &with(name, value));
+        assert_eq!(body["additionalModelRequestFields"], json!({ name: parsed(value) }));
+    }
+    assert_eq!(written("m", &with("top_p", "0.5")).1["inferenceConfig"]["topP"], json!(0.5));
+}
+
+#[test]
 fn an_answer_means_what_it_says() {
     let ask = Ask::Converse(conversation());
     let with = |content: Value, stop: &str| {

@@ -375,3 +375,26 @@ async fn what_may_have_been_answered_stays_out_of_its_budget() {
     assert!(asked_with(&books, call("bounded"), vec![Err(late), Err(away)]).await.0.is_err());
     assert_eq!((books.reserved.lock().unwrap().len(), spent(&books)), (2, vec![(true, Cost::default())]));
 }
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_is_paid_as_it_counts_and_one_that_counts_nothing_stays_out_of_its_budget() {
+    let unread = |change: &dyn Fn(&mut Json)| {
+        let mut answer = fine().unwrap();
+        change(&mut answer.1);
+        Ok(answer)
+    };
+    let books = Ledger::default();
+    let words = unread(&|body| body["choices"][0]["message"]["content"] = json!({"words": "hi"}));
+    let nothing = unread(&|body| body["choices"][0] = json!({"finish_reason": "stop"}));
+    let failed = asked_with(&books, call("bounded"), vec![words, nothing]).await.0.unwrap_err();
+    assert!(matches!(failed.why, Failed::Provider(_)), "{failed:?}");
+    // 1,000 at 0.15 and 10 at 0.60 a million, and then 1,000 at 2.
+    let cost = |money| (true, Cost { input_tokens: 1_000, output_tokens: 10, money });
+    assert_eq!((spent(&books), failed.spent.cost), (vec![cost(156_000), cost(2_000_000)], 2_156_000));
+    let books = Ledger::default();
+    let uncounted = unread(&|body| body["usage"] = Json::Null);
+    let other = Ok((200, Json::String("<html>".to_owned()), HeaderMap::new()));
+    let failed = asked_with(&books, call("bounded"), vec![uncounted, other]).await.0.unwrap_err();
+    assert!(matches!(failed.why, Failed::Provider(_)) && failed.spent.outside, "{failed:?}");
+    assert_eq!((books.reserved.lock().unwrap().len(), spent(&books)), (2, vec![]), "what was taken out stays out");
+}
