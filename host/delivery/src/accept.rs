@@ -10,7 +10,7 @@ use crate::{
     behind::Lines,
     dedup::Fingerprint,
     fan, keys,
-    limits::{DEDUP_ENTRIES_MAX, PENDING_DELIVERIES_MAX, PENDING_RESERVED, TENANT_PENDING_FEW},
+    limits::{PENDING_DELIVERIES_MAX, PENDING_RESERVED, TENANT_PENDING_FEW},
     rates::Rate,
     sequencer::{Answer, Decision, Refused, Sequencer},
     sizes,
@@ -109,7 +109,7 @@ pub(crate) fn again<T: Tables>(
     if let Some(refused) = overfull(sequencer, &request, now_ms, tables)? {
         return Ok(Err(refused));
     }
-    if sequencer.dedup.len().saturating_add(request.events.len()) > DEDUP_ENTRIES_MAX {
+    if !sequencer.dedup.has_room(&request.tenant, request.events.len()) {
         return Ok(Err(Refused::DedupFull));
     }
     // Nothing is taken of an event before all of them can be.
@@ -124,7 +124,7 @@ pub(crate) fn again<T: Tables>(
         let position = Position { k: base.k, i: base.i.saturating_add((records.len() as u32) << 8) };
         // As a start reads it of the log: who sends the event once more is told of its last place.
         let fingerprint = Fingerprint::of(&tenant, &bus, event.source(), event.id());
-        sequencer.dedup.insert(fingerprint, position, now_ms);
+        sequencer.dedup.insert(&tenant, fingerprint, position, now_ms);
         lines.place(fan::first_mut(&mut targets))?;
         sequencer.pending += targets.len() as u64;
         answers.push(Ok(Accepted { id: event.id().to_owned(), position, duplicate: false }));
@@ -171,7 +171,7 @@ fn decide_admitted(
     if request.rules_version != sequencer.rules_version(&request.tenant) {
         return Ok(Err(Refused::StaleRules));
     }
-    if sequencer.dedup.len().saturating_add(request.events.len()) > DEDUP_ENTRIES_MAX {
+    if !sequencer.dedup.has_room(&request.tenant, request.events.len()) {
         return Ok(Err(Refused::DedupFull));
     }
     let rate = Rate::Receive(request.quotas.receive_per_s);
@@ -221,7 +221,7 @@ pub(crate) fn taken(
             continue;
         }
         let position = Position { k: base.k, i: base.i.saturating_add((records.len() as u32) << 8) };
-        sequencer.dedup.insert(fingerprint, position, now_ms);
+        sequencer.dedup.insert(&request.tenant, fingerprint, position, now_ms);
         lines.place(fan::first_mut(&mut targets))?;
         sequencer.pending += targets.len() as u64;
         answers.push(Ok(Accepted { id, position, duplicate: false }));

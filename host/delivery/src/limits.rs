@@ -33,6 +33,9 @@ pub const HOPS_MAX: u32 = 16;
 /// Entries of the deduplication index. At 5 minutes this is 26,000 events a second.
 pub const DEDUP_ENTRIES_MAX: usize = 8_000_000;
 
+/// How many times what is free of them one tenant may have: 7.5 million where it is alone, each half of that where there are two.
+pub const DEDUP_SHARE: usize = 16;
+
 /// Generations that the deduplication window is cut into; one is dropped at a time.
 pub const DEDUP_GENERATIONS: u64 = 10;
 

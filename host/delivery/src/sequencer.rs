@@ -316,7 +316,7 @@ impl Sequencer {
         match record {
             Record::Accept { tenant, bus, event, .. } => {
                 self.dedup.expire(time_ms);
-                self.dedup.insert(Fingerprint::of(tenant, bus, event.source(), event.id()), position, time_ms);
+                self.dedup.insert(tenant, Fingerprint::of(tenant, bus, event.source(), event.id()), position, time_ms);
             }
             Record::Follow { by_ms } => self.dedup.jump(*by_ms),
             _ => {}

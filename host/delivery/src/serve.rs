@@ -7,7 +7,6 @@ use wharf_event::{PluginName, Target};
 
 use crate::{
     AcceptRequest, Read, Record, WriteRequest, accept, fan,
-    limits::DEDUP_ENTRIES_MAX,
     rates::Rate,
     sequencer::{Answer, Decision, Refused, Sequencer},
     settle::{resolved, stale_reads},
@@ -70,7 +69,7 @@ pub(crate) fn decide<T: Tables>(
     if let Some(event) = accept.events.iter().find(|event| fan::is_too_wide(&event.targets)) {
         return Ok(Err(Refused::TooManyTargets { targets: event.targets.len() }));
     }
-    if sequencer.dedup.len().saturating_add(events) > DEDUP_ENTRIES_MAX {
+    if !sequencer.dedup.has_room(&tenant, events) {
         return Ok(Err(Refused::DedupFull));
     }
     let writes = match resolved(&tenant, writes, tables)? {
