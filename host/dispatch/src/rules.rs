@@ -353,16 +353,20 @@ impl RuleSet {
         Ok(targets)
     }
 
-    /// What each enabled rule of a bus says to an event: why it matches, or why not.
+    /// What each enabled rule of a bus says to an event, in the order of their names and behind `after` only: why it matches, or why not.
     ///
     /// # Errors
     /// When there is no such tenant or bus.
-    pub fn explain(&self, tenant: &TenantName, bus: &BusName, event: &Event) -> Result<Vec<(&Rule, Verdict)>, Unknown> {
-        let of = self.of(tenant)?;
-        on(of, tenant, bus)?;
+    pub fn explain<'a>(
+        &'a self,
+        tenant: &TenantName,
+        bus: &'a BusName,
+        event: &'a Event,
+        after: Option<&'a RuleName>,
+    ) -> Result<impl Iterator<Item = (&'a Rule, Verdict)> + use<'a>, Unknown> {
         let subject = Subject::of(event);
-        let rules = of.rules.values().filter(|rule| rule.enabled && rule.bus == *bus);
-        Ok(rules.map(|rule| (rule.as_ref(), rule.pattern.judge(&subject))).collect())
+        let rules = self.rules(tenant, bus, after)?.filter(|rule| rule.enabled);
+        Ok(rules.map(move |rule| (rule, rule.pattern.judge(&subject))))
     }
 
     /// What a rule says of a target; absent when the rule or the target is gone.

@@ -17,7 +17,7 @@ use wharf_event::{Code, Event, Position};
 use crate::answer;
 use crate::bodies::Sent;
 use crate::gateway::{Gateway, begun};
-use crate::incoming::{Incoming, Parcel, PlainQuery};
+use crate::incoming::{ExplainQuery, Incoming, Parcel};
 use crate::limits::{TRACED_EVENTS_DEFAULT, TRACED_EVENTS_MAX};
 use crate::params::{Asked, Params, rows};
 use crate::port::{AttemptQuery, DeliveriesQuery, EventQuery, EventRef, Host};
@@ -154,13 +154,14 @@ fn line(item: &FeedItem) -> Result<Bytes, serde_json::Error> {
 pub(crate) async fn explain<H: Host>(
     State(gateway): State<Gateway<H>>,
     params: Params,
-    Asked(query): Asked<PlainQuery>,
+    Asked(query): Asked<ExplainQuery>,
     headers: HeaderMap,
     body: Sent,
 ) -> Result<Response, Failure> {
-    let (tenant, bus) = (params.tenant()?, params.bus()?);
+    let (page, query) = query.parted();
+    let (tenant, bus, limit) = (params.tenant()?, params.bus()?, rows(page.limit)?);
     let event = one(&gateway, Parcel { headers, query, body }).await?;
-    Ok(answer::json(&gateway.host.explain(&tenant, &bus, event).await?))
+    Ok(answer::json(&gateway.host.explain(&tenant, &bus, event, (page.after, limit)).await?))
 }
 
 /// The one event that is asked about.

@@ -10,11 +10,12 @@ use http::{HeaderMap, header};
 use serde::Deserialize;
 use tokio::task::yield_now;
 use wharf_event::limits::{BATCH_BYTES_MAX, EVENT_BYTES_MAX, EVENTS_PER_TURN};
-use wharf_event::{Code, Event, EventError, Mode, batch_elements};
+use wharf_event::{Code, Event, EventError, Mode, RuleName, batch_elements};
 
 use crate::bodies::Sent;
 use crate::body::{self, Bound};
 use crate::limits::ENVELOPE_BYTES_MAX;
+use crate::params::PageQuery;
 use crate::port::PlainIdentity;
 use crate::problem::{Failure, Problem};
 
@@ -27,6 +28,29 @@ pub(crate) struct PlainQuery {
     kind: Option<String>,
     /// Its `source`.
     source: Option<String>,
+}
+
+/// What a request that explains an event may ask.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExplainQuery {
+    /// The `type` of an event posted as plain JSON.
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    /// Its `source`.
+    source: Option<String>,
+    /// Only rules behind this one.
+    after: Option<RuleName>,
+    /// Rules at most.
+    limit: Option<u32>,
+}
+
+impl ExplainQuery {
+    /// The page, and what is known of the event.
+    pub(crate) fn parted(self) -> (PageQuery<RuleName>, PlainQuery) {
+        let Self { kind, source, after, limit } = self;
+        (PageQuery { after, limit }, PlainQuery { kind, source })
+    }
 }
 
 /// What a request that brings messages of a queue may ask.

@@ -53,8 +53,8 @@ fn unmatched(record: Record) -> Option<(TenantName, BusName, Event)> {
 
 /// What the first rules wanted of an event.
 fn lacks(rules: &RuleSet, tenant: &TenantName, bus: &BusName, event: &Event) -> String {
-    let Ok(verdicts) = rules.explain(tenant, bus, event) else { return "the bus is gone".to_owned() };
-    let mismatches = verdicts.iter().filter_map(|(rule, verdict)| Some((rule, verdict.as_ref().err()?)));
+    let Ok(verdicts) = rules.explain(tenant, bus, event, None) else { return "the bus is gone".to_owned() };
+    let mismatches = verdicts.filter_map(|(rule, verdict)| Some((rule, verdict.err()?)));
     let lines: Vec<String> = mismatches
         .take(RULES_TOLD)
         .map(|(rule, Mismatch { pointer, wanted, saw })| {

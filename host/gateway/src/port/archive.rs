@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use futures_util::Stream;
-use wharf_event::{BusName, Event, Position, TenantName};
+use wharf_event::{BusName, Event, Position, RuleName, TenantName};
 
 use super::Refusal;
 use crate::view::{CallsView, EventDetail, EventView, FeedItem, RuleVerdict, StatsView, TraceCursor, TraceView};
@@ -97,12 +97,14 @@ pub trait Archive: Clone + Send + Sync + 'static {
         from: Option<Position>,
     ) -> impl Future<Output = Result<Self::Feed, Refusal>> + Send;
 
-    /// What every rule of the bus says to this event, which is not accepted.
+    /// What a page of the enabled rules of the bus says to this event, which is not accepted: those behind a name, so many at most. Empty at the
+    /// end.
     fn explain(
         &self,
         tenant: &TenantName,
         bus: &BusName,
         event: Event,
+        page: (Option<RuleName>, u32),
     ) -> impl Future<Output = Result<Vec<RuleVerdict>, Refusal>> + Send;
 
     /// The tenant's totals since the host started.

@@ -115,7 +115,7 @@ impl Topics for FakeHost {
 
     async fn explain_subscription(&self, of: SubscriptionRef, event: Event) -> Result<RuleVerdict, Refusal> {
         is_there(&of)?;
-        self.explain(&of.of.tenant, &BusName::of_topic(&of.of.topic), event)
+        self.explain(&of.of.tenant, &BusName::of_topic(&of.of.topic), event, (None, 1))
             .await
             .map(|mut verdicts| verdicts.remove(0))
     }

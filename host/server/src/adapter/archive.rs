@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use wharf_delivery::{StatsRow, keys};
 use wharf_dispatch::{Archive, LoadFigures, TargetLoad};
-use wharf_event::{BusName, Code, Event, Position, TenantName};
+use wharf_event::{BusName, Code, Event, Position, RuleName, TenantName};
 use wharf_gateway::{
     AttemptQuery, DeliveriesQuery, EventQuery, EventRef, Refusal,
     limits::TRACED_STEPS_MAX,
@@ -15,7 +15,7 @@ use wharf_gateway::{
 };
 
 use super::{
-    HostAdapter,
+    HostAdapter, blocking,
     detail::detail,
     feed, not_in_archive,
     page::Room,
@@ -92,10 +92,29 @@ impl wharf_gateway::Archive for HostAdapter {
         Ok(feed::follow(self.dispatcher.clone(), tenant.clone(), from))
     }
 
-    async fn explain(&self, tenant: &TenantName, bus: &BusName, event: Event) -> Result<Vec<RuleVerdict>, Refusal> {
-        let rules = self.dispatcher.rules();
-        let verdicts = rules.explain(tenant, bus, &event).map_err(|error| unknown(&error))?;
-        Ok(verdicts.into_iter().map(|(rule, verdict)| rules::told(rule, verdict)).collect())
+    async fn explain(
+        &self,
+        tenant: &TenantName,
+        bus: &BusName,
+        event: Event,
+        (after, limit): (Option<RuleName>, u32),
+    ) -> Result<Vec<RuleVerdict>, Refusal> {
+        let (set, tenant, bus) = (self.dispatcher.rules(), tenant.clone(), bus.clone());
+        blocking(move || {
+            let verdicts = set.explain(&tenant, &bus, &event, after.as_ref()).map_err(|error| unknown(&error))?;
+            let (mut room, mut page) = (Room::new(limit as usize), Vec::new());
+            for verdict in verdicts.map(|(rule, verdict)| rules::told(rule, verdict)) {
+                if !room.take(rules::verdict_bytes(&verdict)) {
+                    break;
+                }
+                page.push(verdict);
+                if room.is_full() {
+                    break;
+                }
+            }
+            Ok(page)
+        })
+        .await
     }
 
     async fn stats(&self, tenant: &TenantName) -> Result<StatsView, Refusal> {

@@ -24,6 +24,9 @@ use crate::config::{Beside, Wrong, read_rule};
 /// Rules that are read of the state at a time.
 const RULES_PER_STEP: usize = 64;
 
+/// About so many bytes has the name of a target.
+const NAME_BYTES: usize = 64;
+
 impl Rules for HostAdapter {
     async fn test(&self, tenant: &TenantName, question: Bytes) -> Result<PatternVerdict, Refusal> {
         self.known(tenant)?;
@@ -271,6 +274,15 @@ pub(super) fn told(rule: &Rule, verdict: wharf_pattern::Verdict) -> RuleVerdict 
         buses: buses().filter(|bus| bus.is_plain()).cloned().collect(),
         topics: buses().filter_map(BusName::topic).collect(),
     }
+}
+
+/// About so many bytes has what a rule says.
+pub(super) fn verdict_bytes(verdict: &RuleVerdict) -> usize {
+    let RuleVerdict { rule, matched: _, evidence, mismatch, plugins, webhooks, queues, buses, topics } = verdict;
+    let field = |FieldView { pointer, wanted, saw }: &FieldView| pointer.len() + wanted.len() + saw.len();
+    let fields = evidence.iter().chain(mismatch).map(field).sum::<usize>();
+    let names = plugins.len() + webhooks.len() + queues.len() + buses.len() + topics.len();
+    rule.as_str().len() + fields + names * NAME_BYTES
 }
 
 /// The same as the API shows it.

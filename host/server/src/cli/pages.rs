@@ -6,7 +6,7 @@ use super::error::CommandError;
 use crate::client::{Client, Resource};
 
 /// Rows of a page where all are asked for: as many as a host gives at a time.
-const PAGE: u32 = 1_000;
+pub const PAGE: u32 = 1_000;
 
 /// All rows of a list whose cursor is the name of a row.
 pub async fn whole<T: DeserializeOwned>(

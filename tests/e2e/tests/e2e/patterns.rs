@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::host::{Host, Site};
+use crate::host::{Host, Site, wharf};
 
 const CASES: &str = include_str!("../../../data/event-patterns-aws.jsonl");
 
@@ -60,4 +60,45 @@ fn a_rule_that_matches_an_event_says_by_which_values() {
     let (status, answer) = host.post("/v1/tenants/acme/buses/default/explain", "application/cloudevents+json", event);
     let evidence = json!([{"pointer": "/type", "wanted": "{\"prefix\":\"probe.\"}", "saw": "\"probe.none\""}]);
     assert_eq!((status, &answer[0]["matched"], &answer[0]["evidence"]), (200, &true.into(), &evidence), "{answer}");
+}
+
+#[test]
+fn what_rules_say_to_an_event_comes_in_pages() {
+    let site = Site::probe("", "");
+    let host = site.start("serve");
+    for n in 0..5 {
+        let rule = json!({"pattern": {"type": [format!("t{n}")]}, "targets": [{"queue": "q"}]}).to_string();
+        if n == 0 {
+            assert_eq!(host.put("/v1/tenants/acme/queues/q", None, "{}").0, 201);
+        }
+        assert_eq!(host.put(&format!("/v1/tenants/acme/buses/default/rules/r{n}"), None, &rule).0, 201);
+    }
+    let event = json!({"specversion": "1.0", "id": "e", "source": "s", "type": "t3"}).to_string();
+    let page = |query: &str| {
+        let path = format!("/v1/tenants/acme/buses/default/explain?{query}");
+        let (status, answer) = host.post(&path, "application/cloudevents+json", event.clone());
+        assert_eq!(status, 200, "{answer}");
+        let rules = answer.as_array().unwrap().iter();
+        rules.map(|rule| rule["rule"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (page("limit=2&after=r0"), page("after=r3&limit=9")),
+        (vec!["r1".into(), "r2".into()], vec!["r4".into()])
+    );
+    assert_eq!((page("after=r4").len(), page("").len()), (0, 6));
+    // The command asks for all of them.
+    site.write("event.json", &event);
+    let mut explain = wharf();
+    explain.current_dir(site.folder.path()).args([
+        "--url",
+        &host.url,
+        "-o",
+        "json",
+        "rules",
+        "explain",
+        "-e",
+        "event.json",
+    ]);
+    let said: Value = serde_json::from_slice(&explain.output().unwrap().stdout).unwrap();
+    assert_eq!(said.as_array().unwrap().len(), 6);
 }

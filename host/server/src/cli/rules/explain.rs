@@ -12,6 +12,7 @@ use super::super::{
     draft,
     error::{CommandError, Exit},
     output::Output,
+    pages::PAGE,
     session::Session,
     words::{clipped, faint, good},
 };
@@ -50,8 +51,16 @@ pub fn tell(verdicts: &[RuleVerdict], out: &mut Output) -> Result<(), CommandErr
 
 /// What every rule of the bus says to the event.
 pub async fn ask(session: &Session, bus: &BusName, event: &Event) -> Result<Vec<RuleVerdict>, ClientError> {
-    let resource = session.own().at("buses").at(bus).at("explain");
-    session.client.post(&resource, "application/cloudevents+json", event.to_json()).await
+    let (event, mut verdicts) = (event.to_json(), Vec::<RuleVerdict>::new());
+    loop {
+        let after = verdicts.last().map(|last| last.rule.clone());
+        let page = session.own().at("buses").at(bus).at("explain").ask("limit", PAGE).ask_some("after", after);
+        let more: Vec<_> = session.client.post(&page, "application/cloudevents+json", event.clone()).await?;
+        if more.is_empty() {
+            return Ok(verdicts);
+        }
+        verdicts.extend(more);
+    }
 }
 
 /// The rules that did not match, each with the first field that failed.
