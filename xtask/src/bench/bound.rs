@@ -22,9 +22,9 @@ use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::fairness::{order, post, post_by};
 use super::machine::Machine;
 use super::median::median;
+use super::steady::{Posted, order, post, post_by};
 use super::{Output, folder, say};
 use crate::guests::{self, Guest};
 use crate::host::api::Sent;
@@ -274,7 +274,7 @@ fn one(
     let url = host.ready().url.clone();
     let (over, full_kib) = (AtomicBool::new(false), AtomicU64::new(0));
     let events = u64::from(args.rate) * u64::from(args.seconds);
-    let (filling, late, mut flood) = thread::scope(|scope| {
+    let (filling, late_ms, mut flood) = thread::scope(|scope| {
         let (over, full_kib, url, host) = (&over, &full_kib, url.as_str(), &host);
         let senders: Vec<_> = (0..if floods { SENDERS } else { 0 })
             .map(|sender| {
@@ -285,10 +285,10 @@ fn one(
             .collect();
         let consumer = floods.then(|| scope.spawn(move || consume(url, over)));
         let is_full = || full_kib.load(Ordering::Relaxed) > 0;
-        let filling = if floods { fill(url, args, is_full, interrupt) } else { Ok(<(Took, Duration)>::default()) };
+        let filling = if floods { fill(url, args, is_full, interrupt) } else { Ok(<(Took, f64)>::default()) };
         let posted = filling.and_then(|took| Ok((took, post(url, events, args.rate, order, interrupt)?)));
         over.store(true, Ordering::Relaxed);
-        let ((filling, late_then), late) = posted?;
+        let ((filling, late_then_ms), Posted { late_ms, .. }) = posted?;
         let mut flood = Flood::default();
         for sender in senders {
             let sent = sender.join().ok().context("a sender ended in a panic")??;
@@ -302,7 +302,7 @@ fn one(
             let depth = depth(&Api::of(url, FLOOD))?;
             flood.lost = flood.taken.abs_diff(done + depth);
         }
-        anyhow::Ok((filling, late.max(late_then), flood))
+        anyhow::Ok((filling, late_ms.max(late_then_ms), flood))
     })?;
     let api = Api::new(&url);
     counted(&api, events, interrupt)?;
@@ -310,23 +310,24 @@ fn one(
     let full = i64::try_from(full_kib.load(Ordering::Relaxed))?;
     flood.growth_mib = if full > 0 { (i64::try_from(host.resident_kib()?)? - full) / 1_024 } else { 0 };
     host.kill()?;
-    Ok(Run { p99_ms, late_ms: late.as_secs_f64() * 1e3, filling, flood })
+    Ok(Run { p99_ms, late_ms, filling, flood })
 }
 
 /// Posts to the neighbour until the bound is met, for moments at a time; where it is not met, for as long as a run is. Gives what that took, and how late
 /// the latest was posted.
-fn fill(url: &str, args: &Args, is_full: impl Fn() -> bool, interrupt: &Interrupt) -> Result<(Took, Duration)> {
+fn fill(url: &str, args: &Args, is_full: impl Fn() -> bool, interrupt: &Interrupt) -> Result<(Took, f64)> {
     let (began, some) = (Instant::now(), u64::from(args.rate).div_ceil(50));
-    let (mut posted, mut late) = (0, Duration::ZERO);
+    let (mut posted, mut late_ms) = (0, 0.0_f64);
     while posted == 0 || (!is_full() && began.elapsed().as_secs() < args.seconds.into()) {
-        late = late.max(post_by(|| Api::of(url, EARLY), some, args.rate, |n| order(posted + n), interrupt)?);
+        let now = post_by(|| Api::of(url, EARLY), some, args.rate, |n| order(posted + n), interrupt)?;
+        late_ms = late_ms.max(now.late_ms);
         posted += some;
     }
     let api = Api::of(url, EARLY);
     counted(&api, posted, interrupt)?;
     let stats = api.stats()?;
     let (p50_ms, p99_ms) = stats.p50_ms.zip(stats.p99_ms).context("the host measured no latency")?;
-    Ok((Took { p50_ms, p99_ms }, late))
+    Ok((Took { p50_ms, p99_ms }, late_ms))
 }
 
 /// Waits until so many events of a neighbour were counted.

@@ -4,7 +4,8 @@
 //! fail two percent. Events are posted at a fixed rate; how long it takes until the host ends the trial is watched from outside.
 //! Afterwards the whole feed is read: what failed on the canary has to have ended well on the stable release.
 //!
-//! Invariant: it fails when the trial is not ended within its time, or an event is given up, lost, or ended elsewhere. `--break` shows that
+//! Invariant: it fails when the trial is not ended within its time, an event is given up, lost, or ended elsewhere, or one
+//! is posted a second late. `--break` shows that
 //! it can: the canary then has no bound that it could break.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,8 +19,8 @@ use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use serde_json::json;
 
-use super::fairness::post;
 use super::machine::Machine;
+use super::steady::post;
 use super::{Output, folder, say};
 use crate::guests;
 use crate::host::binary::{self, Profile};
@@ -73,6 +74,8 @@ struct Report {
     rolled_back_after_s: Option<f64>,
     /// Events that failed on the canary and did not end well on the stable release.
     ended_elsewhere: u64,
+    /// What the latest event was late by when it was posted.
+    late_ms: f64,
     ok: bool,
 }
 
@@ -106,10 +109,10 @@ pub fn run(args: &Args) -> Result<()> {
     say(&format!("{} events/s for {} s, a tenth of them on the canary", args.rate, args.seconds));
     let (start, events) = (Instant::now(), u64::from(args.rate) * u64::from(args.seconds));
     api.promote(PLUGIN, &canary, Some(trial))?;
-    let ended = thread::scope(|scope| {
+    let (ended, posted) = thread::scope(|scope| {
         let watching = scope.spawn(|| watch(&url, start, Duration::from_secs(args.seconds.into())));
-        post(&url, events, args.rate, order, &interrupt)?;
-        watching.join().ok().context("the client that watches ended in a panic")?
+        let posted = post(&url, events, args.rate, order, &interrupt)?;
+        anyhow::Ok((watching.join().ok().context("the client that watches ended in a panic")??, posted))
     })?;
     poll::until("the events to be settled", DRAIN_S_MAX, &interrupt, || {
         // Each event makes one; the host's own, which tells of the rollback, makes none.
@@ -118,27 +121,34 @@ pub fn run(args: &Args) -> Result<()> {
     })?;
     let mut report = counted(&api, events, (&stable, &canary))?;
     report.dead_letters = api.stats()?.dead_letters;
+    report.late_ms = posted.late_ms;
     report.rolled_back_after_s = ended.map(|after| (after.as_secs_f64() * 100.0).round() / 100.0);
     host.kill()?;
     let wrong = report.dead_letters + report.ended_elsewhere + (events - report.settled);
     report.ok = wrong == 0 && report.failed_on_canary > 0 && report.rolled_back_after_s.is_some();
+    report.ok &= posted.is_in_time();
     let text = match args.output {
         Output::Text => report.text(args, &Machine::here(&folder)),
         Output::Json => serde_json::to_string_pretty(&report)? + "\n",
     };
     std::io::stdout().write_all(text.as_bytes())?;
-    ensure!(report.ok, "the canary was not rolled back as it should have been");
+    ensure!(
+        report.ok,
+        "the canary was not rolled back as it should have been, or an event was posted {:.0} ms late",
+        report.late_ms
+    );
     Ok(())
 }
 
 impl Report {
     fn text(&self, args: &Args, machine: &Machine) -> String {
-        let Self { events, failed_on_canary, settled, dead_letters, ended_elsewhere, .. } = self;
+        let Self { events, failed_on_canary, settled, dead_letters, ended_elsewhere, late_ms, .. } = self;
         let after = self.rolled_back_after_s.map_or("never".to_owned(), |after| format!("after {after:.2} s"));
         format!(
             "machine   {}\nsettings  {} events/s for {} s, {SHARE} on a canary that fails one of twenty, {ABORT_ON}\n\n\
              rolled back {after}; {failed_on_canary} of {events} events failed on it\n\
-             {settled} settled, {dead_letters} given up, {ended_elsewhere} that failed on it ended elsewhere than on the stable release\n",
+             {settled} settled, {dead_letters} given up, {ended_elsewhere} that failed on it ended elsewhere than on the stable release\n\
+             the latest was posted {late_ms:.0} ms late\n",
             machine.line(),
             args.rate,
             args.seconds

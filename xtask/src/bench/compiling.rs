@@ -5,7 +5,8 @@
 //! before is ready, each with an interpreter that no other one has, so that all the time something is received, inspected, compiled or kept. Latency is
 //! the host's, from receipt to settlement.
 //!
-//! Invariant: it fails when an event is not handled at once, when nothing was compiled, and when p99 grew to more than twice. `--break` shows
+//! Invariant: it fails when an event is not handled at once, when nothing was compiled, and when p99 grew to more than twice or clients were
+//! answered late. `--break` shows
 //! that it can: then threads compute beside the compiler that step back behind nobody.
 
 use std::hint::black_box;
@@ -19,10 +20,10 @@ use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use serde_json::json;
 
-use super::fairness::{order, post};
 use super::machine::Machine;
 use super::median::median;
 use super::starts::start;
+use super::steady::{Clients, Posted, order, post};
 use super::{Output, folder, say};
 use crate::guests::{self, cargo};
 use crate::host::binary::{self, Profile};
@@ -86,6 +87,8 @@ struct Run {
     p99_ms: f64,
     /// From the upload to the release, for each that was made ready while events came.
     ready_s: Vec<f64>,
+    #[serde(flatten)]
+    posted: Posted,
 }
 
 #[derive(Serialize)]
@@ -107,6 +110,8 @@ struct Report {
     p99_base_ms: f64,
     /// The median of the pairs' own ratios.
     ratio: f64,
+    #[serde(flatten)]
+    clients: Clients,
     ok: bool,
     pairs: Vec<Pair>,
 }
@@ -132,7 +137,8 @@ pub fn run(args: &Args) -> Result<()> {
         Output::Json => serde_json::to_string_pretty(&report)? + "\n",
     };
     std::io::stdout().write_all(text.as_bytes())?;
-    ensure!(report.ok, "p99 grew {:.2} times with {} components compiled", report.ratio, report.compiled);
+    let Report { ratio, compiled, clients, .. } = &report;
+    ensure!(report.ok, "p99 grew {ratio:.2} times with {compiled} components compiled; clients: {clients}");
     Ok(())
 }
 
@@ -140,6 +146,7 @@ impl Report {
     fn new(args: &Args, component_bytes: usize, pairs: Vec<Pair>) -> Self {
         let ratio = median(pairs.iter().map(|pair| pair.on.p99_ms / pair.off.p99_ms));
         let compiled = pairs.iter().map(|pair| pair.on.ready_s.len()).sum();
+        let clients = Clients::of(&pairs.iter().map(|pair| (pair.off.posted, pair.on.posted)).collect::<Vec<_>>());
         Self {
             component_bytes,
             events: 2 * u64::from(args.pairs) * u64::from(args.rate) * u64::from(args.seconds),
@@ -148,13 +155,14 @@ impl Report {
             p99_ms: median(pairs.iter().map(|pair| pair.on.p99_ms)),
             p99_base_ms: median(pairs.iter().map(|pair| pair.off.p99_ms)),
             ratio: (ratio * 100.0).round() / 100.0,
-            ok: ratio <= RATIO_MAX && compiled > 0,
+            clients,
+            ok: ratio <= RATIO_MAX && compiled > 0 && clients.are_well(RATIO_MAX),
             pairs,
         }
     }
 
     fn text(&self, args: &Args, machine: &Machine) -> String {
-        let Self { component_bytes, compiled, ready_s, p99_ms, p99_base_ms, ratio, .. } = self;
+        let Self { component_bytes, compiled, ready_s, p99_ms, p99_base_ms, ratio, clients, .. } = self;
         let rows = self.pairs.iter().map(|Pair { off, on }| {
             format!("{:>12.2}{:>12.2}{:>12.2}{:>12.2}\n", off.p50_ms, off.p99_ms, on.p50_ms, on.p99_ms)
         });
@@ -162,7 +170,8 @@ impl Report {
             "machine   {}\nsettings  {} events/s for {} s, {component_bytes} bytes of Python compiled again and again\n\n\
              {:>12}{:>12}{:>12}{:>12}   ms, without and with that\n{}\n\
              compiled  {compiled} times, {ready_s:.1} s each beside the events (median)\n\
-             p99       {p99_base_ms:.2} ms without, {p99_ms:.2} ms with; {ratio:.2} times (median of the pairs)\n",
+             p99       {p99_base_ms:.2} ms without, {p99_ms:.2} ms with; {ratio:.2} times (median of the pairs)\n\
+             clients   {clients}\n",
             machine.line(),
             args.rate,
             args.seconds,
@@ -207,7 +216,7 @@ fn one(
     api.promote(PLUGIN, &release, None)?;
     api.rule("orders", "order.placed", PLUGIN)?;
     let (events, end) = (u64::from(args.rate) * u64::from(args.seconds), AtomicBool::new(false));
-    let ready_s = thread::scope(|scope| {
+    let (posted, ready_s) = thread::scope(|scope| {
         if args.breaks && python.is_some() {
             let threads = THREADS_PER_CORE * thread::available_parallelism().map_or(1, usize::from);
             (0..threads).for_each(|_| _ = scope.spawn(|| compute(&end)));
@@ -216,7 +225,7 @@ fn one(
         let posted = post(&url, events, args.rate, order, interrupt);
         end.store(true, Ordering::Relaxed);
         let ready = uploading.join().ok().context("the client that uploads ended in a panic")?;
-        posted.and(ready)
+        anyhow::Ok((posted?, ready?))
     })?;
     poll::until("the events to be settled", DRAIN_S_MAX, interrupt, || {
         let stats = api.stats()?;
@@ -226,7 +235,7 @@ fn one(
     host.kill()?;
     ensure!(stats.retries == 0 && stats.dead_letters == 0, "an event was not handled at once");
     let (p50_ms, p99_ms) = stats.p50_ms.zip(stats.p99_ms).context("the host measured no latency")?;
-    Ok(Run { p50_ms, p99_ms, ready_s })
+    Ok(Run { p50_ms, p99_ms, ready_s, posted })
 }
 
 /// Uploads one component after the other as long as events are posted. Gives how long those took that were ready by then.

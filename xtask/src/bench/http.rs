@@ -4,7 +4,7 @@
 //! all of its threads, divided by the requests that were answered. An event counts with all that follows from it: the run is over when it is settled.
 //!
 //! Invariant: a run in which an answer has another status than it is to have, or a connection breaks, does not count; nor one in which an event was not
-//! counted by the plugin, in its first attempt.
+//! counted by the plugin, in its first attempt. It fails when a request takes more times the peer's CPU time than it may.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -127,7 +127,7 @@ struct Load {
     wrong: Vec<String>,
 }
 
-/// Builds what is needed, measures, prints.
+/// Builds what is needed, measures, prints. It fails when a request takes too much.
 pub fn run(args: &Args) -> Result<()> {
     let mut guests = guests::build()?;
     guests.retain(|guest| guest.name == "counter" || guest.name == "web-probe");
@@ -167,6 +167,8 @@ pub fn run(args: &Args) -> Result<()> {
         Output::Json => serde_json::to_string_pretty(&report)? + "\n",
     };
     std::io::stdout().write_all(text.as_bytes())?;
+    let much: Vec<_> = report.rows.iter().filter(|row| !row.ok).map(|row| row.scenario).collect();
+    ensure!(much.is_empty(), "more CPU time than it may take: {}", much.join(", "));
     Ok(())
 }
 

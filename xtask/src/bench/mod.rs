@@ -37,6 +37,7 @@ mod rules;
 mod schedule;
 mod served;
 mod starts;
+mod steady;
 mod streams;
 mod swap;
 mod tenants;

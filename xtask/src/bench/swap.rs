@@ -7,7 +7,7 @@
 //! beginning and its end.
 //!
 //! Invariant: it fails when an event is lost, handled twice, failed, or handled by a release that had no traffic then, and when p99 grew by
-//! more than half. `--break` shows that it can: it counts the traffic of one change as the other release's.
+//! more than half, clients were answered late, or not all changes came about. `--break` shows that it can: it counts the traffic of one change as the other release's.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -21,9 +21,9 @@ use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use serde_json::json;
 
-use super::fairness::{order, post};
 use super::machine::Machine;
 use super::median::median;
+use super::steady::{Clients, Posted, order, post};
 use super::{Output, folder, say};
 use crate::guests;
 use crate::host::binary::{self, Profile};
@@ -86,6 +86,8 @@ struct Report {
     p99_base_ms: f64,
     /// The median of the pairs' own ratios.
     ratio: f64,
+    #[serde(flatten)]
+    clients: Clients,
     ok: bool,
 }
 
@@ -110,35 +112,45 @@ pub fn run(args: &Args) -> Result<()> {
     let wasm = std::fs::read(&counter.path)?;
     let binary = binary::given_or_built(args.binary.as_deref(), Profile::Release)?;
     let (folder, interrupt) = (folder()?, Interrupt::catch()?);
-    let (mut report, mut pairs) = (Report::default(), Vec::new());
+    let (mut report, mut pairs, mut clients) = (Report::default(), Vec::new(), Vec::new());
+    let switches = args.switches.div_ceil(args.pairs);
     for n in 1..=args.pairs {
         let mut one = |switches: u32| one(&binary, &folder, &wasm, (args, switches), &mut report, &interrupt);
-        let (off, on) = (one(0)?, one(args.switches.div_ceil(args.pairs))?);
+        let ((off, posted_off), (on, posted_on)) = (one(0)?, one(switches)?);
         say(&format!("pair {n} of {}: p99 {off:.2} ms without changes, {on:.2} ms with", args.pairs));
         pairs.push((off, on));
+        clients.push((posted_off, posted_on));
     }
     let ratio = median(pairs.iter().map(|(off, on)| on / off));
     report.p99_base_ms = median(pairs.iter().map(|(off, _)| *off));
     report.p99_ms = median(pairs.iter().map(|(_, on)| *on));
     report.ratio = (ratio * 100.0).round() / 100.0;
+    report.clients = Clients::of(&clients);
+    let all_switches = u64::from(switches) * u64::from(args.pairs);
     let wrong = report.lost + report.twice + report.errors + report.stale;
-    report.ok = wrong == 0 && ratio <= RATIO_MAX;
+    report.ok =
+        wrong == 0 && report.switches == all_switches && ratio <= RATIO_MAX && report.clients.are_well(RATIO_MAX);
     let text = match args.output {
         Output::Text => report.text(args, &Machine::here(&folder)),
         Output::Json => serde_json::to_string_pretty(&report)? + "\n",
     };
     std::io::stdout().write_all(text.as_bytes())?;
-    ensure!(report.ok, "{wrong} events went wrong, and p99 grew {ratio:.2} times");
+    let Report { switches, clients, .. } = &report;
+    ensure!(
+        report.ok,
+        "{wrong} events went wrong, p99 grew {ratio:.2} times, {switches} of {all_switches} changes came about; clients: {clients}"
+    );
     Ok(())
 }
 
 impl Report {
     fn text(&self, args: &Args, machine: &Machine) -> String {
-        let Self { events, switches, lost, twice, errors, stale, p99_ms, p99_base_ms, ratio, .. } = self;
+        let Self { events, switches, lost, twice, errors, stale, p99_ms, p99_base_ms, ratio, clients, .. } = self;
         format!(
             "machine   {}\nsettings  {} events/s for {} s, {} pairs of runs\n\n\
              {events} events, {switches} changes of the release: {lost} lost, {twice} handled twice, {errors} errors, {stale} stale\n\
-             p99       {p99_base_ms:.2} ms without changes, {p99_ms:.2} ms with; {ratio:.2} times (median of the pairs)\n",
+             p99       {p99_base_ms:.2} ms without changes, {p99_ms:.2} ms with; {ratio:.2} times (median of the pairs)\n\
+             clients   {clients}\n",
             machine.line(),
             args.rate,
             args.seconds,
@@ -147,7 +159,7 @@ impl Report {
     }
 }
 
-/// One run on a host of its own; gives its p99 and adds what was counted.
+/// One run on a host of its own; gives its p99 and what it was to its clients, and adds what was counted.
 fn one(
     binary: &Path,
     folder: &Path,
@@ -155,7 +167,7 @@ fn one(
     (args, switches): (&Args, u32),
     report: &mut Report,
     interrupt: &Interrupt,
-) -> Result<f64> {
+) -> Result<(f64, Posted)> {
     let stage = Stage::lay_out(folder, "swap-", CONFIG, &[])?;
     let host = Host::start(binary, &stage, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))?;
     let url = host.ready().url.clone();
@@ -169,12 +181,12 @@ fn one(
     api.rule("orders", "order.placed", PLUGIN)?;
     let events = u64::from(args.rate) * u64::from(args.seconds);
     let (end, time) = (AtomicBool::new(false), Duration::from_secs(args.seconds.into()));
-    let reigns = thread::scope(|scope| {
+    let (posted, reigns) = thread::scope(|scope| {
         let switching = scope.spawn(|| switch(&url, &releases, began_ms, (switches, time), &end));
         let posted = post(&url, events, args.rate, order, interrupt);
         end.store(true, Ordering::Relaxed);
         let reigns = switching.join().ok().context("the client that changes releases ended in a panic")?;
-        posted.and(reigns)
+        anyhow::Ok((posted?, reigns?))
     })?;
     poll::until("the events to be settled", DRAIN_S_MAX, interrupt, || {
         let stats = api.stats()?;
@@ -186,7 +198,7 @@ fn one(
     report.events += events;
     report.switches += reigns.len() as u64 - 1;
     judge(report, events, handled, &reigns, args.breaks && switches > 0);
-    Ok(p99)
+    Ok((p99, posted))
 }
 
 /// The component with a few bytes more that say nothing: another release that does the same.
@@ -195,7 +207,8 @@ fn variant(wasm: &[u8], number: u8) -> Vec<u8> {
     [wasm, &[0, 4, 2, b'v', b'n', number]].concat()
 }
 
-/// Gives all traffic to the other release again and again, evenly over the time, and says who had it when.
+/// Gives all traffic to the other release again and again, evenly over the time but its last twentieth, in which one that is late still comes
+/// amid events; says who had it when.
 fn switch(
     url: &str,
     releases: &[String; 2],
@@ -206,7 +219,7 @@ fn switch(
     let (api, start) = (Api::new(url), Instant::now());
     let mut reigns = vec![Reign { release: releases[0].clone(), from_ms: began_ms, until_ms: f64::INFINITY }];
     for n in 1..=switches {
-        poll::pause((time * n / (switches + 1)).saturating_sub(start.elapsed()));
+        poll::pause((time * n / (switches + 1) * 19 / 20).saturating_sub(start.elapsed()));
         if end.load(Ordering::Relaxed) {
             break;
         }
