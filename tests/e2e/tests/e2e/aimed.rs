@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::{
-    host::{Host, Site, told, wharf},
+    host::{Host, PATIENCE, Site, told, wharf},
     webhooks::receiver,
 };
 
@@ -76,12 +76,12 @@ fn each_due_time_reaches_each_target_once_over_a_kill_and_no_rule_meets_it() {
     );
     assert_eq!((made.get("bus"), &made["targets"][0]["webhook"]), (None, &json!("crm")), "{made}");
     for _ in 0..2 {
-        came.recv().unwrap();
+        came.recv_timeout(PATIENCE).unwrap();
         host.stats_until("acme", |stats| stats["events"].as_u64().unwrap() >= 6);
         host.kill();
         host = site.start("serve");
     }
-    let body = came.recv().unwrap().body;
+    let body = came.recv_timeout(PATIENCE).unwrap().body;
     assert_eq!(
         (&body["type"], &body["data"], &body["wharfschedule"]),
         (&json!("made"), &json!({"n": 1.5}), &json!("made"))
@@ -89,10 +89,11 @@ fn each_due_time_reaches_each_target_once_over_a_kill_and_no_rule_meets_it() {
     // What is paused and put back keeps its targets.
     assert_eq!(done(&host, &["schedule", "pause", "made"])["targets"], made["targets"]);
     let mut ids = BTreeSet::new();
-    while ids.len() < 5 {
+    host.until("that five due times came", || {
         let rules = take(&host, "jobs", &mut ids);
         assert!(rules.iter().all(|rule| rule == "@filed"), "{rules:?}");
-    }
+        ids.len() >= 5
+    });
     let mut of_rule = BTreeSet::new();
     take(&host, "all", &mut of_rule);
     assert_eq!(of_rule, BTreeSet::new(), "no rule met them");
@@ -134,28 +135,16 @@ fn what_a_schedule_sends_to_stays_and_its_dead_letters_are_like_any_others() {
         json!([{"plugin": "probe", "dead_letter": "lost"}, {"webhook": "crm", "retry": retry, "dead_letter": "late"}]);
     let document = json!({"expression": soon, "type": "probe.reject", "targets": targets}).to_string();
     assert_eq!(host.put("/v1/tenants/acme/schedules/once", None, document).0, 201);
-    let letter = loop {
-        if let Some(letter) = host.dead("lost").pop() {
-            break letter;
-        }
-        host.wait(std::time::Duration::from_millis(50));
-    };
+    let letter = host.found("the dead letter of what was rejected", || host.dead("lost").pop());
     assert_eq!((&letter["rule"], &letter["code"]), (&json!("@once"), &json!("handler-reject")), "{letter}");
     let redriven = done(&host, &["dlq", "redrive", "lost", "--all"]);
     assert_eq!(redriven["redriven"], 1, "{redriven}");
     let at = format!("/v1/tenants/acme/dlq/lost/{}", letter["id"].as_str().unwrap());
-    while host.get(&at).1["history"].as_array().is_none_or(|tries| tries.len() != 2) {
-        host.wait(std::time::Duration::from_millis(50));
-    }
+    host.until("a second try", || host.get(&at).1["history"].as_array().is_some_and(|tries| tries.len() == 2));
     // What is owed when it goes is given up, as of a rule, to where its target said.
     assert_eq!(host.dead("late").len(), 0);
     done(&host, &["schedule", "rm", "once"]);
-    let late = loop {
-        if let Some(late) = host.dead("late").pop() {
-            break late;
-        }
-        host.wait(std::time::Duration::from_millis(50));
-    };
+    let late = host.found("the dead letter of what is given up", || host.dead("late").pop());
     assert_eq!((&late["rule"], &late["code"]), (&json!("@once"), &json!("target-gone")), "{late}");
     assert_eq!(host.stop(), Some(0));
 }

@@ -1,7 +1,5 @@
 //! Goal: a rule brings events to another bus of the tenant, whose rules they meet like any other; buses in a circle come to an end.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::host::{Host, Site, wharf};
@@ -123,18 +121,14 @@ fn a_bus_bounds_what_waits_of_it_and_what_is_published_there_waits_for_room() {
     // Another bus is not bounded by that, and what it brings there waits, without an attempt.
     let position = host.send("d", "t")["position"].as_str().unwrap().to_owned();
     let aside = |host: &Host| host.get(&format!("/v1/tenants/acme/events/{position}")).1["deliveries"][0].clone();
-    while aside(&host)["held_by"] != "quota-backlog" {
-        host.wait(Duration::from_millis(50));
-    }
+    host.until("that it waits for room", || aside(&host)["held_by"] == "quota-backlog");
     assert_eq!(aside(&host)["attempts"], json!([]), "{}", aside(&host));
     host.kill();
     let host = site.start("serve");
     assert_eq!(orders(&host)["waiting"], 2);
     assert_eq!(sent(&host, "c").1["code"], "quota-backlog");
     assert_eq!(host.post("/v1/tenants/acme/queues/jobs/purge", "application/json", "").0, 200);
-    while aside(&host)["state"] != "settled" {
-        host.wait(Duration::from_millis(50));
-    }
+    host.until("that it has room", || aside(&host)["state"] == "settled");
     assert_eq!(aside(&host)["attempts"].as_array().unwrap().len(), 1, "{}", aside(&host));
     assert_eq!(orders(&host)["waiting"], 1);
     assert_eq!(host.stop(), Some(0));

@@ -171,14 +171,10 @@ fn a_redrive_at_a_rate_goes_on_over_a_kill_and_ends_where_it_is_cancelled() {
     assert_eq!((status, &begun["letters"], &begun["phase"]), (202, &json!(11), &json!("running")), "{begun}");
     assert_eq!(redrive(&host, json!({"all": true, "letters_per_s": 4})).1["code"], "redrive-running");
     let sent = |host: &Host| host.get(at).1["redriven"].as_u64().unwrap();
-    while sent(&host) < 2 {
-        host.wait(Duration::from_millis(20));
-    }
+    host.until("that two letters are sent", || sent(&host) >= 2);
     host.kill();
     let host = site.start("serve");
-    while host.get(at).1["phase"] == "running" {
-        host.wait(Duration::from_millis(20));
-    }
+    host.until("the end of the redrive", || host.get(at).1["phase"] != "running");
     let (_, done) = host.get(at);
     assert_eq!((&done["phase"], &done["redriven"]), (&json!("done"), &json!(8)), "{done}");
     // Each went once, though all of them came back meanwhile.

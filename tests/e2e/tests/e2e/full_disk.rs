@@ -3,7 +3,6 @@
 //! so that the settlements live on the ballast; then it lets go. At last the host is started on the full disk.
 //!
 //! A tmpfs can only be mounted by root. Whoever may not mount one is told that this test is left out.
-#![allow(clippy::print_stderr, reason = "a test that is left out says so")]
 
 use std::{
     collections::BTreeMap,
@@ -16,7 +15,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::host::{Host, Site, guest};
+use crate::host::{Host, Site, guest, left_out};
 
 const BALLAST_BYTES: u64 = 128 << 20;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,7 +37,9 @@ impl Disk {
                 let words = ["permission denied", "not permitted", "superuser"];
                 let denied = said.is_ok_and(|said| words.iter().any(|word| said.contains(word)));
                 assert!(denied, "a tmpfs cannot be mounted here, and not for want of permission: {refused:?}");
-                eprintln!("LEFT OUT: a host on a full disk, since no tmpfs can be mounted here ({refused:?})");
+                left_out(
+                    "a host on a full disk: only root may mount a tmpfs, and `cargo test -p wharf-dispatch full_disk` tries it in memory",
+                );
                 None
             }
         }

@@ -169,9 +169,7 @@ fn nothing_is_granted_above_the_ceiling_and_a_lower_one_counts_at_once() {
 
     site.write("wharf.toml", format!("{SITE}ceiling = {{ publish = [\"probe.*\"], kv = [\"made:read\"] }}\n"));
     host.wait_for_log("reloaded rules");
-    while host.get(GRANTS).1["ceiling"]["kv"] != json!(["made:read"]) {
-        std::thread::yield_now();
-    }
+    host.until("the new ceiling", || host.get(GRANTS).1["ceiling"]["kv"] == json!(["made:read"]));
     assert_eq!(host.get(GRANTS).1["waiting"][0]["missing"], json!(["kv made (write)"]), "it waits again");
     host.send("two", "probe.increment");
     host.wait_for_log("bucket `made` is granted for reading only");

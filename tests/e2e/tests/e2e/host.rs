@@ -1,9 +1,11 @@
 //! A host under test.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
+    collections::VecDeque,
+    io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStderr, ChildStdout, Command, Stdio},
+    sync::{Arc, Mutex, PoisonError, mpsc},
     time::{Duration, Instant},
 };
 
@@ -11,13 +13,27 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 /// How long a test waits for something that must come.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How many lines of the log are told of a host that does not do what it must.
+const TAIL_LINES: usize = 30;
 
 pub fn built(variable: &str, default: &str) -> PathBuf {
     let place = std::env::vars_os().find(|(name, _)| name == variable).map(|(_, value)| PathBuf::from(value));
     let place = place.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(default));
     assert!(place.exists(), "{} is not built: run the tests by `cargo xtask test`", place.display());
     place
+}
+
+/// Says that a test, or a part of one, was left out, and why. What a test that passes prints is kept from everybody, so it is also written to the
+/// file that `cargo xtask test` names, which tells it beside the result.
+#[allow(clippy::print_stderr, reason = "a test that is left out says so")]
+pub fn left_out(why: &str) {
+    eprintln!("left out: {why}");
+    let Some(file) = std::env::var_os("WHARF_LEFT_OUT_TO") else { return };
+    let mut file = std::fs::File::options().append(true).create(true).open(file).unwrap();
+    // Written at once, since other tests may write to it too.
+    file.write_all(format!("{why}\n").as_bytes()).unwrap();
 }
 
 /// The program under test.
@@ -120,23 +136,20 @@ grants = {{ publish = ["probe.*"], kv = ["probe"] }}
     /// Starts a host by a command that was made for it.
     pub fn start_command(&self, mut command: Command) -> Host {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let stderr = child.stderr.take().unwrap();
+        let first = first_line_of(child.stdout.take().unwrap());
+        let (logged, tail) = reading(child.stderr.take().unwrap());
+        let mut host = Host { child, url: String::new(), ready: Value::Null, logged, tail };
+        let line = first.recv_timeout(PATIENCE).unwrap_or_default();
         if line.is_empty() {
-            let mut said = String::new();
-            BufReader::new(stderr).read_to_string(&mut said).unwrap();
-            panic!("the host did not start:\n{said}");
+            // One that hangs, too, has said all that it says then.
+            let ended = host.child.try_wait().unwrap();
+            host.child.kill().unwrap();
+            let said: Vec<_> = std::iter::from_fn(|| host.logged.recv_timeout(Duration::from_secs(1)).ok()).collect();
+            panic!("the host did not start, {ended:?}:\n{}", said.join("\n"));
         }
-        // Somebody has to read what it logs, or it would wait for room.
-        let (said, logged) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                let _ = said.send(line);
-            }
-        });
-        let ready: Value = serde_json::from_str(&line).unwrap();
-        Host { child, url: ready["url"].as_str().unwrap().to_owned(), ready, logged }
+        host.ready = serde_json::from_str(&line).unwrap();
+        host.url = host.ready["url"].as_str().unwrap().to_owned();
+        host
     }
 
     /// Examines the data folder, which no host may use: exit status, what was found, and what was said on stderr.
@@ -155,12 +168,41 @@ grants = {{ publish = ["probe.*"], kv = ["probe"] }}
     }
 }
 
+/// The first line that a program prints, empty if it ends without one.
+fn first_line_of(stdout: ChildStdout) -> mpsc::Receiver<String> {
+    let (said, first) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let _ = BufReader::new(stdout).read_line(&mut line);
+        let _ = said.send(line);
+    });
+    first
+}
+
+/// Reads what a host logs, which would wait for room otherwise: its lines, and the last ones of them whoever took them.
+fn reading(stderr: ChildStderr) -> (mpsc::Receiver<String>, Arc<Mutex<VecDeque<String>>>) {
+    let (said, logged) = mpsc::channel();
+    let tail = Arc::new(Mutex::new(VecDeque::new()));
+    let last = Arc::clone(&tail);
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+            last.truncate(TAIL_LINES - 1);
+            last.push_front(line.clone());
+            let _ = said.send(line);
+        }
+    });
+    (logged, tail)
+}
+
 /// A running host; dropping it kills it.
 pub struct Host {
     child: Child,
     pub url: String,
     pub ready: Value,
-    logged: std::sync::mpsc::Receiver<String>,
+    logged: mpsc::Receiver<String>,
+    /// The newest lines of the log, the last one first.
+    tail: Arc<Mutex<VecDeque<String>>>,
 }
 
 impl Host {
@@ -248,7 +290,7 @@ impl Host {
             if stats["pending"] == 0 {
                 return stats;
             }
-            assert!(began.elapsed() < PATIENCE, "deliveries are still pending: {stats}");
+            assert!(began.elapsed() < PATIENCE, "deliveries are still pending: {stats}; {}", self.said_last());
             std::thread::yield_now();
         }
     }
@@ -261,9 +303,37 @@ impl Host {
             if holds(&stats) {
                 return stats;
             }
-            assert!(began.elapsed() < PATIENCE, "the totals do not become what they must: {stats}");
+            assert!(
+                began.elapsed() < PATIENCE,
+                "the totals do not become what they must: {stats}; {}",
+                self.said_last()
+            );
             self.wait(Duration::from_millis(5));
         }
+    }
+
+    /// Waits until something holds.
+    pub fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        self.found(what, || holds().then_some(()));
+    }
+
+    /// Waits until something is there, and gives it.
+    pub fn found<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+        let began = Instant::now();
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            assert!(began.elapsed() < PATIENCE, "{what} does not come about; {}", self.said_last());
+            self.wait(Duration::from_millis(5));
+        }
+    }
+
+    /// The end of the log, for who sees it fail.
+    fn said_last(&self) -> String {
+        let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines: Vec<_> = tail.iter().rev().map(String::as_str).collect();
+        format!("the host logged last:\n{}", lines.join("\n"))
     }
 
     /// Lets time pass; what the host logs meanwhile is read as ever.
@@ -286,7 +356,8 @@ impl Host {
     /// Waits for a line of the log that says `text`.
     pub fn wait_for_log(&self, text: &str) -> String {
         loop {
-            let line = self.logged.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no line says {text:?}"));
+            let line = self.logged.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("no line says {text:?}; {}", self.said_last()));
             if line.contains(text) {
                 return line;
             }
@@ -343,15 +414,22 @@ impl Host {
 
     /// Waits for the end of one that was asked to stop, and gives its exit status.
     pub fn ended(mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(began.elapsed() < PATIENCE, "the host does not end; {}", self.said_last());
+            self.wait(Duration::from_millis(5));
+        }
     }
 
     /// Asks it to stop, twice, and gives its exit status.
-    pub fn stop_at_once(mut self) -> Option<i32> {
+    pub fn stop_at_once(self) -> Option<i32> {
         self.signal(rustix::process::Signal::TERM);
         self.wait_for_log("a second signal stops at once");
         self.signal(rustix::process::Signal::INT);
-        self.child.wait().unwrap().code()
+        self.ended()
     }
 
     fn signal(&self, signal: rustix::process::Signal) {

@@ -124,9 +124,9 @@ fn whoever_waits_gets_what_arrives_and_a_host_that_stops_lets_nobody_wait() {
     assert_eq!(got(second)["messages"][0]["event"]["id"], "late");
     let third = waiting(&host);
     // Its connection beside the one that asks.
-    while !host.get("/metrics").1.as_str().unwrap().contains("\nwharf_http_connections 2\n") {
-        host.wait(Duration::from_millis(5));
-    }
+    host.until("a second connection", || {
+        host.get("/metrics").1.as_str().unwrap().contains("\nwharf_http_connections 2\n")
+    });
     host.wait(Duration::from_millis(200));
     host.ask_to_stop();
     assert_eq!(got(third), json!({"messages": []}));
@@ -201,10 +201,10 @@ fn a_message_past_the_retention_of_its_queue_is_dropped_and_one_that_somebody_ha
     // When it could be received first it is too old already.
     let (status, late) = send(&host, "late", "?delay=5s");
     assert_eq!((status, counts(&host)), (202, (2, 1)));
-    while counts(&host).0 > 1 {
+    host.until("that the late one is dropped", || {
         assert_eq!(receive(&host, "{}"), Vec::<Value>::new());
-        host.wait(Duration::from_millis(20));
-    }
+        counts(&host).0 <= 1
+    });
     let position = late["position"].as_str().unwrap();
     let (_, trace) = host.get(&format!("/v1/tenants/acme/events/{position}/trace"));
     let delivery = &trace["events"][0]["deliveries"][0];

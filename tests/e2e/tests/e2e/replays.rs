@@ -25,14 +25,11 @@ fn begin(host: &Host, name: &str, wish: &Value) -> (u16, Value) {
 
 /// Waits until a replay is over, and gives it.
 fn over(host: &Host, name: &str) -> Value {
-    loop {
+    host.found("the end of the replay", || {
         let (status, replay) = host.get(&format!("{REPLAYS}/{name}"));
         assert_eq!(status, 200, "{replay}");
-        if replay["phase"] != "running" {
-            return replay;
-        }
-        host.wait(Duration::from_millis(5));
-    }
+        (replay["phase"] != "running").then_some(replay)
+    })
 }
 
 /// The events of a bus, the oldest first: their ids with the mark, if they have it.
@@ -125,10 +122,7 @@ fn a_replay_that_is_cancelled_brings_nothing_more() {
     assert_eq!(host.delete(&format!("{REPLAYS}/slow")), 409);
     // What it is for is counted beside it.
     let slow = || host.get(&format!("{REPLAYS}/slow")).1;
-    while slow()["left"].is_null() {
-        host.wait(Duration::from_millis(20));
-    }
-    let going = slow();
+    let going = host.found("how many are left", || Some(slow()).filter(|replay| !replay["left"].is_null()));
     let (left, progress) = (going["left"].as_u64().unwrap(), going["progress"].as_f64().unwrap());
     assert!(left > 0 && left < 20 && progress > 0.0 && progress < 1.0, "{going}");
     let mut command = wharf();

@@ -174,9 +174,7 @@ fn a_stop_under_load_leaves_nothing_to_replay_and_everything_that_was_acknowledg
             }
         };
         let clients: Vec<_> = (0..4).map(|of| scope.spawn(client(of))).collect();
-        while host.stats("acme")["events"].as_u64().unwrap() < 200 {
-            std::thread::yield_now();
-        }
+        host.stats_until("acme", |stats| stats["events"].as_u64().unwrap() >= 200);
         host.ask_to_stop();
         clients.into_iter().map(|client| client.join().unwrap()).sum()
     });
@@ -195,9 +193,7 @@ fn attempts_that_run_beyond_the_deadline_of_a_stop_are_left_to_the_next_start() 
     host.send("a", "probe.loop");
     // First attempts are taken in log order: once this one has ended, the other runs.
     host.send("b", "probe.increment");
-    while host.value("probe", "shared").is_none() {
-        std::thread::yield_now();
-    }
+    host.until("that the other one has ended", || host.value("probe", "shared").is_some());
     assert_eq!(host.stop(), Some(1), "not drained");
     let host = site.start_with("serve", &["--drain", "200ms"]);
     assert_eq!((&host.ready["frames_replayed"], &host.ready["pending"]), (&0.into(), &1.into()));

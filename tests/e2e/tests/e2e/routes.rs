@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     egress,
-    host::{Host, Site, guest, wharf},
+    host::{Host, PATIENCE, Site, guest, left_out, wharf},
 };
 
 /// An answer as it came.
@@ -241,8 +241,7 @@ fn what_fails_is_told_by_its_code_and_the_host_goes_on() {
 fn a_component_in_python_made_for_other_hosts_answers() {
     let component = guest("languages-python-bare-web");
     if !component.exists() {
-        eprintln!("left out: `cargo xtask guests --lang python` builds {}", component.display());
-        return;
+        return left_out("a component in Python that answers requests: `cargo xtask guests --lang python` builds it");
     }
     let component = component.display();
     let host = Site::new(&format!(
@@ -259,8 +258,7 @@ fn a_component_in_python_made_for_other_hosts_answers() {
 fn a_script_that_answers_fetch_events_for_other_hosts_answers() {
     let component = guest("languages-js-fetch");
     if !component.exists() {
-        eprintln!("left out: `cargo xtask guests --spidermonkey` builds {}", component.display());
-        return;
+        return left_out("a script that answers fetch events: `cargo xtask guests --spidermonkey` builds it");
     }
     let component = component.display();
     let host = Site::new(&format!(
@@ -280,7 +278,7 @@ fn what_the_sdks_of_go_and_c_make_of_a_function_answers() {
     for lang in ["go", "c"] {
         let component = guest(&format!("languages-{lang}-web"));
         if !component.exists() {
-            eprintln!("left out: `cargo xtask guests --lang {lang}` builds {}", component.display());
+            left_out(&format!("a function in {lang} that answers: `cargo xtask guests --lang {lang}` builds it"));
             continue;
         }
         let output = wharf().args(["-o", "json", "inspect"]).arg(&component).output().unwrap();
@@ -396,7 +394,7 @@ fn what_a_request_asks_outside_goes_where_a_grant_allows_it() {
         let fields = if trace.is_empty() { String::new() } else { format!("traceparent: {trace}\r\n") };
         let called = got(&mut sent(&host, &call, &fields, b""));
         assert_eq!(called.text(), "200");
-        let came = server.recv().unwrap();
+        let came = server.recv_timeout(PATIENCE).unwrap();
         let id = called.field("wharf-request-id").unwrap();
         let expected =
             if trace.is_empty() { format!("traceparent: 00-{id}-") } else { format!("traceparent: {trace}") };

@@ -2,8 +2,6 @@
 //! nobody counted is paid by what came of it, never less than was billed, and nothing stays reserved.
 //! Method: stand-ins for providers that stream, break off and fail in the middle, and count what they bill; the guest `asker` takes the pieces.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use wharf_models::{ACCESS_KEY, SECRET_KEY, Server};
 
@@ -184,9 +182,7 @@ fn a_delivery_that_is_tried_again_has_the_same_answer_in_pieces_and_pays_once() 
     assert!(names[4].starts_with(&["text".into()]) && names[4].ends_with(&["error".into()]), "{names:?}");
     assert!(!names[4].contains(&"answer".into()), "{names:?}");
     // What was let go of is paid by what came of it, and holds nothing back.
-    while today(&host).1 != NOTHING {
-        host.wait(Duration::from_millis(5));
-    }
+    host.until("that nothing is held back", || today(&host).1 == NOTHING);
     assert!(of(&today(&host).0) >= of(&money(&server)), "{:?}", today(&host));
     // What was kept was asked for once; what was let go of has no answer that could be kept.
     let asked = server.heard.try_iter().filter(|heard| heard.json().to_string().contains("number")).count();
