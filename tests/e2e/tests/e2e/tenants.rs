@@ -36,14 +36,26 @@ fn value(host: &Host, tenant: &str, key: &str) -> (u16, Value) {
     host.get(&format!("/v1/tenants/{tenant}/kv/made/{key}"))
 }
 
-fn until(host: &Host, what: &str, holds: impl Fn() -> bool) {
-    for _ in 0..400 {
-        if holds() {
-            return;
-        }
-        host.wait(std::time::Duration::from_millis(25));
-    }
-    panic!("{what} did not come about");
+/// Gives a tenant of [`furnished`] a delivery that is tried again and again, and waits by itself in between.
+fn stubborn(host: &Host, tenant: &str) {
+    let retry = json!({"first": "50ms", "max": "50ms", "attempts": 1_000});
+    let rule = json!({"pattern": {"type": ["probe.panic"]}, "targets": [{"plugin": "made", "retry": retry}]});
+    let path = format!("/v1/tenants/{tenant}/buses/default/rules/stubborn");
+    assert_eq!(host.put(&path, None, rule.to_string()).0, 201);
+    assert_eq!(send(host, tenant, "stubborn", "probe.panic").0, 202);
+    host.stats_until(tenant, |stats| stats["retries"].as_u64() > Some(0));
+}
+
+/// What changes when a delivery of a tenant is tried.
+fn tries(host: &Host, tenant: &str) -> [Value; 2] {
+    ["attempts", "pending"].map(|name| host.stats(tenant)[name].clone())
+}
+
+/// Waits until a tenant's stubborn delivery was tried some times more.
+fn tried(host: &Host, tenant: &str) {
+    let attempts = |stats: &Value| stats["attempts"].as_u64().unwrap();
+    let before = attempts(&host.stats(tenant));
+    host.stats_until(tenant, |stats| attempts(stats) >= before + 5);
 }
 
 #[test]
@@ -89,20 +101,28 @@ fn a_suspended_tenant_takes_no_events_and_its_deliveries_wait_without_losing_att
     assert_eq!(send(&host, "south", "one", "probe.add-hot").0, 202, "nobody else is");
     host.settled("south");
     assert_eq!(run(&host, "north", &["tenant", "resume", "north"]).0, 0);
+    stubborn(&host, "north");
+    stubborn(&host, "south");
     // Events that come right before it: those of which no attempt began wait.
     for n in 0..200 {
         assert_eq!(send(&host, "north", &format!("n{n}"), "probe.add-hot").0, 202);
     }
     assert_eq!(run(&host, "north", &["tenant", "suspend", "north"]).0, 0);
+    // Attempts that had begun come to their end; by then the other one's were tried anew some times.
+    tried(&host, "south");
+    let before = tries(&host, "north");
+    tried(&host, "south");
+    assert_eq!(tries(&host, "north"), before, "nothing of it is tried");
     host.kill();
     let host = site.start("serve");
-    let before = host.get("/v1/tenants/north/stats").1;
-    host.wait(std::time::Duration::from_millis(300));
-    assert_eq!(host.get("/v1/tenants/north/stats").1["pending"], before["pending"], "it rests after a start too");
+    let before = tries(&host, "north");
+    assert!(before[1].as_u64() > Some(0), "{before:?}");
+    tried(&host, "south");
+    assert_eq!(tries(&host, "north"), before, "it rests after a start too");
     assert_eq!(run(&host, "north", &["tenant", "resume", "north"]).0, 0);
-    let stats = host.settled("north");
-    assert_eq!((&stats["retries"], &stats["dead_letters"]), (&json!(0), &json!(0)), "{stats}");
-    assert_eq!(value(&host, "north", "hot").1["value"], json!({ "text": "200" }));
+    tried(&host, "north");
+    host.until("that all events are counted", || value(&host, "north", "hot").1["value"] == json!({ "text": "200" }));
+    assert_eq!(host.stats("north")["dead_letters"], json!(0));
     assert_eq!(host.stop(), Some(0));
 }
 
@@ -125,7 +145,7 @@ fn what_a_deleted_tenant_had_is_gone_and_the_next_one_of_its_name_finds_nothing(
     assert_eq!(send(&host, "north", "two", "probe.add-hot").1["code"], json!("tenant-unknown"));
     host.kill();
     let host = site.start("serve");
-    until(&host, "that it is deleted to the end", || {
+    host.until("that it is deleted to the end", || {
         host.get("/v1/tenants").1["deleting"].as_array().unwrap().is_empty()
     });
     assert_eq!(host.get("/v1/tenants").1["tenants"], json!(["acme"]));
@@ -133,7 +153,7 @@ fn what_a_deleted_tenant_had_is_gone_and_the_next_one_of_its_name_finds_nothing(
     let host = site.start("serve");
     assert_eq!(host.get("/v1/tenants").1["tenants"], json!(["acme"]), "a start later");
     let components = site.folder.path().join("data/components");
-    until(&host, "that its component is removed", || std::fs::read_dir(&components).unwrap().count() == 0);
+    host.until("that its component is removed", || std::fs::read_dir(&components).unwrap().count() == 0);
     furnished(&host, &site, "north");
     let stats = host.get("/v1/tenants/north/stats").1;
     assert_eq!(
