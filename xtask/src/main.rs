@@ -16,6 +16,7 @@ mod host;
 mod hostile;
 mod interrupt;
 mod languages;
+mod left_out;
 mod newcomer;
 mod oci;
 mod payloads;

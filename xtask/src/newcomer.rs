@@ -22,6 +22,7 @@ use crate::host::Api;
 use crate::host::api::Answer;
 use crate::host::binary::{self, Profile};
 use crate::interrupt::Interrupt;
+use crate::left_out;
 use crate::poll;
 
 /// How long an event may take, and a change.
@@ -74,7 +75,7 @@ pub fn run(args: &Args) -> Result<()> {
     let mut rows = Vec::new();
     for lang in args.lang.map_or_else(|| Lang::ALL.to_vec(), |lang| vec![lang]) {
         if let Some(why) = missing_tools(lang, &place)? {
-            eprintln!("newcomer: {}: left out: {why}", lang.name());
+            eprintln!("newcomer: left out: {}", left_out::language(lang.name(), &why)?);
             continue;
         }
         eprintln!("newcomer: {} ...", lang.name());

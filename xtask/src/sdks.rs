@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::guests::languages::Place;
 use crate::guests::{cargo, js, process, python};
+use crate::left_out;
 
 /// The templates of `wharf new`, which pass their own tests as they are.
 const TEMPLATES: [&str; 5] = ["event", "batch", "transform", "schedule", "http"];
@@ -25,10 +26,13 @@ fn place() -> Result<Place> {
 #[derive(clap::Args)]
 pub struct Args {}
 
-/// Runs the tests of the SDK for Python, and those of its templates.
-pub fn test_python() -> Result<()> {
+/// Runs the tests of the SDK for Python, and those of its templates; gives what was left out.
+pub fn test_python() -> Result<Vec<String>> {
     let place = place()?;
-    let Some(tools) = there("python", python::tools(&place)) else { return Ok(()) };
+    let tools = match there("python", python::tools(&place))? {
+        Ok(tools) => tools,
+        Err(left_out) => return Ok(vec![left_out]),
+    };
     let sdk = place.repository.join("sdk/python");
     let run = |program: &str, arguments: &[&str], folder: &Path| {
         let mut command = Command::new(tools.join(program));
@@ -42,13 +46,16 @@ pub fn test_python() -> Result<()> {
         run("python", &["-m", "pytest", "--quiet", "-p", "no:cacheprovider"], &folder)
             .with_context(|| format!("the template {template}"))?;
     }
-    Ok(())
+    Ok(Vec::new())
 }
 
-/// Runs the tests of the SDK for TypeScript and JavaScript, and those of its templates.
-pub fn test_js() -> Result<()> {
+/// Runs the tests of the SDK for TypeScript and JavaScript, and those of its templates; gives what was left out.
+pub fn test_js() -> Result<Vec<String>> {
     let place = place()?;
-    let Some(tools) = there("js", js::tools(&place)) else { return Ok(()) };
+    let tools = match there("js", js::tools(&place))? {
+        Ok(tools) => tools,
+        Err(left_out) => return Ok(vec![left_out]),
+    };
     let package = js::package(&place, &tools, &tools)?;
     let node = |arguments: &[&str], folder: &Path| {
         let mut command = Command::new("node");
@@ -77,14 +84,14 @@ pub fn test_js() -> Result<()> {
             .and_then(|()| node(&["--test", "plugin.test.mjs"], &folder))
             .with_context(|| format!("the template {template}"))?;
     }
-    Ok(())
+    Ok(Vec::new())
 }
 
 /// Tests these SDKs, makes the package of each language's ecosystem, and prints where they are: crates, a wheel, a package of npm, a module of Go as
 /// its proxies have it, and C's sources with their header and pkg-config files.
 pub fn run(_: &Args) -> Result<()> {
-    test_python()?;
-    test_js()?;
+    // A package is left out with its tests, for the same reason.
+    [test_python()?, test_js()?].concat().iter().for_each(|it| println!("left out: {it}"));
     packages()
 }
 
@@ -92,12 +99,12 @@ fn packages() -> Result<()> {
     let place = place()?;
     let to = place.target.join("packages");
     std::fs::create_dir_all(&to)?;
-    if let Some(tools) = there("python", python::tools(&place)) {
+    if let Ok(tools) = there("python", python::tools(&place))? {
         let mut wheel = Command::new(tools.join("python"));
         wheel.args(["-m", "flit_core.wheel", "--outdir"]).arg(&to).arg(place.repository.join("sdk/python"));
         process::output(&mut wheel)?;
     }
-    if let Some(tools) = there("js", js::tools(&place)) {
+    if let Ok(tools) = there("js", js::tools(&place))? {
         let mut pack = Command::new("npm");
         pack.args(["pack", "--silent", "--pack-destination"])
             .arg(&to)
@@ -146,7 +153,10 @@ fn archived(place: &Place, (sdk, form, folder): (&str, &str, &str), parts: &[&st
     process::output(archive.current_dir(&place.repository)).map(drop)
 }
 
-/// The tools, if they can be had here.
-fn there<T>(language: &str, tools: Result<T>) -> Option<T> {
-    tools.inspect_err(|error| println!("{language}: left out: {error:#}")).ok()
+/// The tools, or that the language is left out since they cannot be had here.
+fn there<T>(language: &str, tools: Result<T>) -> Result<Result<T, String>> {
+    Ok(match tools {
+        Ok(tools) => Ok(tools),
+        Err(error) => Err(left_out::language(language, &format!("{error:#}"))?),
+    })
 }

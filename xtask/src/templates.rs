@@ -14,6 +14,7 @@ use anyhow::{Context, Result};
 use crate::guests::languages::{Place, missing_tools};
 use crate::guests::{Lang, cargo, go, process, toolchain};
 use crate::host::binary::{self, Profile};
+use crate::left_out;
 
 /// Options of `cargo xtask templates`.
 #[derive(clap::Args)]
@@ -30,24 +31,38 @@ pub fn run(args: &Args) -> Result<()> {
     let languages = args.lang.map_or_else(|| Lang::ALL.to_vec(), |lang| vec![lang]);
     let mut made = 0;
     for lang in languages {
-        made += tried_of(lang, &wharf, &target, |_| true)?;
+        match tried_of(lang, &wharf, &target, |_| true)? {
+            Tried::Templates(templates) => made += templates,
+            Tried::LeftOut(left_out) => println!("left out: {left_out}"),
+        }
     }
     println!("{made} templates build and pass their tests");
     Ok(())
 }
 
-/// Tries the templates in short form with this binary, and gives how many those are: all of Rust, and `event` of each other language, since
-/// the components of Python alone take minutes.
-pub fn tried(wharf: &Path, target: &Path) -> Result<usize> {
-    let short = |lang| move |template: &str| lang == Lang::Rust || template == "event";
-    Lang::ALL.into_iter().map(|lang| tried_of(lang, wharf, target, short(lang))).sum()
+/// What became of the templates of a language: how many there are, or that they were left out.
+enum Tried {
+    Templates(usize),
+    LeftOut(String),
 }
 
-fn tried_of(lang: Lang, wharf: &Path, target: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<usize> {
+/// Tries the templates in short form with this binary, and gives what was left out: all of Rust, and `event` of each other language, since
+/// the components of Python alone take minutes.
+pub fn tried(wharf: &Path, target: &Path) -> Result<Vec<String>> {
+    let mut all = Vec::new();
+    for lang in Lang::ALL {
+        let short = |template: &str| lang == Lang::Rust || template == "event";
+        if let Tried::LeftOut(left_out) = tried_of(lang, wharf, target, short)? {
+            all.push(left_out);
+        }
+    }
+    Ok(all)
+}
+
+fn tried_of(lang: Lang, wharf: &Path, target: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<Tried> {
     let place = Place { repository: cargo::repository(), target: target.to_owned() };
     if let Some(why) = missing_tools(lang, &place)? {
-        println!("templates of {}: left out: {why}", lang.name());
-        return Ok(0);
+        return Ok(Tried::LeftOut(left_out::language(lang.name(), &why)?));
     }
     let site = tempfile::tempdir().context("making a folder")?;
     let environment = environment(lang, &place)?;
@@ -67,7 +82,7 @@ fn tried_of(lang: Lang, wharf: &Path, target: &Path, is_wanted: impl Fn(&str) ->
         }
         first.get_or_insert(folder);
     }
-    Ok(templates.len())
+    Ok(Tried::Templates(templates.len()))
 }
 
 /// The templates of a language, by their folders.

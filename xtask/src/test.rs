@@ -1,7 +1,8 @@
 //! `cargo xtask test`: everything that must hold before a change is in: format, lints, tidy, and all tests.
 //!
 //! Invariant: it stops at the first step that fails and names the command that runs only that step again. Stdout has one line a
-//! step and the test runner's own closing lines; what cargo says while it works is on stderr.
+//! step and the test runner's own closing lines; what cargo says while it works is on stderr. What a step leaves out stands in its line, and
+//! what tests leave out behind it.
 //!
 //! It does not fix anything.
 
@@ -53,19 +54,26 @@ pub fn run(args: &Args) -> Result<()> {
     suite.cargo("tidy", ".", &["test", "--package", "wharf-tidy"])?;
     if !args.fast {
         suite.tests_of_others()?;
-        step("tests sdk/python", "cargo xtask sdks", sdks::test_python)?;
-        step("tests sdk/js", "cargo xtask sdks", sdks::test_js)?;
+        step_in_parts("tests sdk/python", "cargo xtask sdks", sdks::test_python)?;
+        step_in_parts("tests sdk/js", "cargo xtask sdks", sdks::test_js)?;
     }
     let guests = step("guests", "cargo xtask guests", guests::build)?;
     let guests = guests.first().and_then(|guest| guest.path.parent()).context("there are no guests")?.to_owned();
     let binary = step("host", "cargo build --workspace --bin wharf", || binary::build(Profile::Dev))?;
     let faketime = step("faketime", "cargo xtask test", || faketime::library(&suite.target))?;
+    if !args.fast {
+        // Those of the other languages take long.
+        for lang in [guests::Lang::C, guests::Lang::Go] {
+            let (name, again) = (lang.name(), format!("cargo xtask guests --lang {}", lang.name()));
+            step_in_parts(&format!("guests that answer, {name}"), &again, || guests::languages::build_web(lang))?;
+        }
+    }
     suite.tests(&guests, &binary, &faketime)?;
     if !args.fast {
-        step("templates", "cargo xtask templates, which tries all of them", || {
+        step_in_parts("templates", "cargo xtask templates, which tries all of them", || {
             templates::tried(&binary, &suite.target)
         })?;
-        step("guide", "cargo xtask guide", || guide::quick(&binary))?;
+        step_in_parts("guide", "cargo xtask guide", || guide::quick(&binary))?;
         let crash = format!("cargo xtask crash --rounds {CRASH_ROUNDS}");
         step("crash", &crash, || crash::run(&crash::Args::rounds(CRASH_ROUNDS)))?;
         let histories = format!("cargo xtask sim --histories {HISTORIES}, and --mutate with each known bug");
@@ -81,6 +89,18 @@ fn step<T>(name: &str, again: &str, work: impl FnOnce() -> Result<T>) -> Result<
     let done = work().with_context(|| format!("{name} failed; to run it again: {again}"))?;
     println!("{name:24} ok {:>7.1} s", start.elapsed().as_secs_f64());
     Ok(done)
+}
+
+/// The same with one that gives what it left out, which stands in place of `ok`.
+fn step_in_parts(name: &str, again: &str, work: impl FnOnce() -> Result<Vec<String>>) -> Result<()> {
+    let start = Instant::now();
+    let left_out = work().with_context(|| format!("{name} failed; to run it again: {again}"))?;
+    println!("{name:24} {} {:>7.1} s", ended(&left_out), start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn ended(left_out: &[String]) -> String {
+    if left_out.is_empty() { "ok".to_owned() } else { format!("left out: {}", left_out.join("; ")) }
 }
 
 struct Suite {
@@ -114,10 +134,7 @@ impl Suite {
         }
         for lang in [guests::Lang::C, guests::Lang::Go] {
             let name = format!("tests sdk/{}", lang.name());
-            let missing = step(&name, "cargo xtask test", || guests::languages::test_sdk(lang))?;
-            if let Some(missing) = missing {
-                println!("{name:24} left out: {missing}");
-            }
+            step_in_parts(&name, "cargo xtask test", || guests::languages::test_sdk(lang))?;
         }
         Ok(())
     }
@@ -133,7 +150,14 @@ impl Suite {
             binary.display(),
             faketime.display()
         );
-        step("tests .", &again, || quietly(&mut command))
+        let left_out = self.target.join("left-out");
+        std::fs::write(&left_out, "").with_context(|| format!("writing {}", left_out.display()))?;
+        command.env("WHARF_LEFT_OUT_TO", &left_out);
+        step("tests .", &again, || quietly(&mut command))?;
+        // What tests that pass print is kept from everybody.
+        let left_out = std::fs::read_to_string(&left_out).context("reading what tests left out")?;
+        left_out.lines().for_each(|line| println!("{:24} left out: {line}", "tests ."));
+        Ok(())
     }
 
     fn cargo(&self, name: &str, folder: &str, arguments: &[&str]) -> Result<()> {
@@ -175,6 +199,12 @@ mod tests {
     fn a_step_that_fails_says_how_to_run_it_again() {
         let error = step::<()>("tidy", "cargo test -p wharf-tidy", || bail!("exit status: 101")).unwrap_err();
         assert_eq!(format!("{error:#}"), "tidy failed; to run it again: cargo test -p wharf-tidy: exit status: 101");
+    }
+
+    #[test]
+    fn what_is_left_out_stands_in_place_of_ok() {
+        assert_eq!(ended(&[]), "ok");
+        assert_eq!(ended(&["python (no pip)".into(), "js (no npm)".into()]), "left out: python (no pip); js (no npm)");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::build::Guest;
 use super::languages::{Built, Place};
 use super::{cached, componentize, process};
 use crate::host::binary::{self, Profile};
@@ -36,7 +37,7 @@ pub fn build(place: &Place) -> Result<Built> {
         Ok(tools) => tools,
         Err(error) => return Ok(Built::Missing(format!("{error:#}"))),
     };
-    let version = format!("{} {} {}", ZIG.0, ZIG.1, FLAGS.join(" "));
+    let version = version();
     let sdk = place.repository.join("sdk/c");
     let sources = place.repository.join("tests/languages");
     let mut guests = Vec::new();
@@ -53,12 +54,22 @@ pub fn build(place: &Place) -> Result<Built> {
             tools.component(&bare, &tools.bindings(world)?, &[], to)
         })?);
     }
-    // What the template has answers requests: the SDK of the same name, and no module of C says that by itself.
-    let inputs: Vec<PathBuf> = [sdk.clone()].into_iter().chain(componentize::sources(place)).collect();
-    guests.push(cached::guest(place, "languages-c-web", &inputs, &version, |to| {
-        tools.component(&sdk.join("template/http/handler.c"), &sdk_files(&sdk, "http")?, &["--world", "proxy"], to)
-    })?);
+    guests.push(build_web(place)?);
     Ok(Built::Guests(guests))
+}
+
+/// Builds what the template has that answers requests: the SDK of the same name, and no module of C says that by itself.
+pub fn build_web(place: &Place) -> Result<Guest> {
+    let tools = Tools::find(place)?;
+    let sdk = place.repository.join("sdk/c");
+    let inputs: Vec<PathBuf> = [sdk.clone()].into_iter().chain(componentize::sources(place)).collect();
+    cached::guest(place, "languages-c-web", &inputs, &version(), |to| {
+        tools.component(&sdk.join("template/http/handler.c"), &sdk_files(&sdk, "http")?, &["--world", "proxy"], to)
+    })
+}
+
+fn version() -> String {
+    format!("{} {} {}", ZIG.0, ZIG.1, FLAGS.join(" "))
 }
 
 /// The compiler, installed where it is not.

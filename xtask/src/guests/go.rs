@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::build::Guest;
 use super::languages::{Built, Place};
 use super::{cached, componentize, process, steps};
 use crate::host::binary::{self, Profile};
@@ -37,7 +38,7 @@ pub fn build(place: &Place) -> Result<Built> {
         Ok(tools) => tools,
         Err(error) => return Ok(Built::Missing(format!("{error:#}"))),
     };
-    let version = format!("{} {} {}", GO.0, GO.1, FLAGS.join(" "));
+    let version = version();
     let sdk = place.repository.join("sdk/go");
     let sources = place.repository.join("tests/languages");
     let mut guests = Vec::new();
@@ -54,12 +55,20 @@ pub fn build(place: &Place) -> Result<Built> {
             tools.bare(&bare, world, to)
         })?);
     }
-    // What the template has answers requests, and is a package of the SDK's module here.
-    let inputs: Vec<PathBuf> = [sdk.clone()].into_iter().chain(componentize::sources(place)).collect();
-    guests.push(cached::guest(place, "languages-go-web", &inputs, &version, |to| {
-        tools.by_sdk(&sdk.join("template/http"), to)
-    })?);
+    guests.push(build_web(place)?);
     Ok(Built::Guests(guests))
+}
+
+/// Builds what the template has that answers requests, and is a package of the SDK's module here.
+pub fn build_web(place: &Place) -> Result<Guest> {
+    let tools = Tools::find(place)?;
+    let sdk = place.repository.join("sdk/go");
+    let inputs: Vec<PathBuf> = [sdk.clone()].into_iter().chain(componentize::sources(place)).collect();
+    cached::guest(place, "languages-go-web", &inputs, &version(), |to| tools.by_sdk(&sdk.join("template/http"), to))
+}
+
+fn version() -> String {
+    format!("{} {} {}", GO.0, GO.1, FLAGS.join(" "))
 }
 
 /// Runs the tests of the SDK and of its templates, which are packages of its module here.

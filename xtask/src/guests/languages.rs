@@ -1,6 +1,6 @@
 //! The guests of `tests/languages`, by language: each built with the ordinary tools of its language.
 //!
-//! Invariant: a language whose tools cannot be had here is told in one line and left out; whatever else goes wrong is an error.
+//! Invariant: a language whose tools cannot be had here is told in one line and left out ([`left_out`]); whatever else goes wrong is an error.
 //!
 //! How a language is built is in a file of its own.
 
@@ -11,6 +11,7 @@ use clap::ValueEnum;
 
 use super::build::Guest;
 use super::{c, cargo, go, js, python, rust_bare, steps};
+use crate::left_out;
 
 /// A language that plugins are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -97,16 +98,31 @@ pub fn missing_tools(lang: Lang, place: &Place) -> Result<Option<String>> {
     Ok(tools.err().map(|error| format!("{error:#}")))
 }
 
-/// Runs the tests of an SDK that is no workspace of cargo's, by the runner of its language, and gives what is missing for that.
-pub fn test_sdk(lang: Lang) -> Result<Option<String>> {
+/// Builds what the SDK's template makes that answers requests, where that takes moments; gives what was left out.
+pub fn build_web(lang: Lang) -> Result<Vec<String>> {
+    let place = place()?;
+    if let Some(why) = missing_tools(lang, &place)? {
+        return Ok(vec![left_out::language(lang.name(), &why)?]);
+    }
+    match lang {
+        Lang::Go => go::build_web(&place).map(drop)?,
+        Lang::C => c::build_web(&place).map(drop)?,
+        _ => {}
+    }
+    Ok(Vec::new())
+}
+
+/// Runs the tests of an SDK that is no workspace of cargo's, by the runner of its language, and gives what was left out.
+pub fn test_sdk(lang: Lang) -> Result<Vec<String>> {
     let repository = cargo::repository();
     let place = Place { target: cargo::workspace(&repository)?.target, repository };
-    match lang {
-        Lang::Go => go::test(&place),
-        Lang::C => c::test(&place).map(|()| None),
+    let missing = match lang {
+        Lang::Go => go::test(&place)?,
+        Lang::C => c::test(&place).map(|()| None)?,
         // Cargo runs Rust's.
-        _ => Ok(None),
-    }
+        _ => None,
+    };
+    missing.map(|why| left_out::language(lang.name(), &why)).into_iter().collect()
 }
 
 /// Builds the guests of a language; what is missing for that is said on stderr, and then there are none.
@@ -116,14 +132,14 @@ pub fn build_or_say(lang: Lang) -> Result<Vec<Guest>> {
 
 /// Builds the probe in JavaScript by SpiderMonkey, likewise.
 pub fn spidermonkey_or_say() -> Result<Vec<Guest>> {
-    said("js by SpiderMonkey", js::by_other_engine(&place()?)?)
+    said("spidermonkey", js::by_other_engine(&place()?)?)
 }
 
 fn said(what: &str, built: Built) -> Result<Vec<Guest>> {
     match built {
         Built::Guests(guests) => Ok(guests),
         Built::Missing(why) => {
-            steps::say(&format!("{what}: left out: {why}"));
+            steps::say(&format!("left out: {}", left_out::language(what, &why)?));
             Ok(Vec::new())
         }
     }

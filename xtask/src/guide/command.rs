@@ -15,6 +15,7 @@ use crate::guests::languages::{Place, missing_tools};
 use crate::guests::{Lang, c, cargo, go, toolchain};
 use crate::host::binary::{self, Profile};
 use crate::interrupt::Interrupt;
+use crate::left_out;
 
 /// Languages whose pages are read by `cargo xtask test`.
 const QUICK: [Lang; 2] = [Lang::Rust, Lang::C];
@@ -46,29 +47,31 @@ pub fn run(args: &Args) -> Result<()> {
     all.retain(|page| args.pages.is_empty() || args.pages.contains(&page.name));
     let wharf = binary::given_or_built(args.binary.as_deref(), Profile::Dev)?;
     let interrupt = Interrupt::catch()?;
-    all.iter().try_for_each(|page| read(page, &wharf, &interrupt))
+    all.iter().try_for_each(|page| read(page, &wharf, &interrupt).map(drop))
 }
 
-/// Reads the pages that take little time with this binary.
-pub fn quick(wharf: &Path) -> Result<()> {
+/// Reads the pages that take little time with this binary, and gives what was left out.
+pub fn quick(wharf: &Path) -> Result<Vec<String>> {
     let (quick, slow): (Vec<_>, Vec<_>) =
         pages()?.into_iter().partition(|page| page.languages.iter().all(|lang| QUICK.contains(lang)));
     let interrupt = Interrupt::catch()?;
-    quick.iter().try_for_each(|page| read(page, wharf, &interrupt))?;
+    let read = quick.iter().map(|page| read(page, wharf, &interrupt)).collect::<Result<Vec<_>>>()?;
     let slow: Vec<_> = slow.iter().map(|page| page.name.as_str()).collect();
     println!("guide {:18} left to `cargo xtask guide`", slow.join(" "));
-    Ok(())
+    Ok(read.into_iter().flatten().collect())
 }
 
-fn read(page: &Page, wharf: &Path, interrupt: &Interrupt) -> Result<()> {
+/// Reads a page, or gives what was left out.
+fn read(page: &Page, wharf: &Path, interrupt: &Interrupt) -> Result<Option<String>> {
     let Page { name, text, languages } = page;
     let repository = cargo::repository();
     let place = Place { target: cargo::workspace(&repository)?.target, repository };
     let mut tools = Tools::default();
     for lang in languages {
         if let Some(why) = missing_tools(*lang, &place)? {
-            println!("guide {name:18} left out: {}: {why}", lang.name());
-            return Ok(());
+            let left_out = left_out::language(lang.name(), &why)?;
+            println!("guide {name:18} left out: {left_out}");
+            return Ok(Some(left_out));
         }
         at_hand(*lang, &place, &mut tools)?;
     }
@@ -77,7 +80,7 @@ fn read(page: &Page, wharf: &Path, interrupt: &Interrupt) -> Result<()> {
         .read(text)
         .with_context(|| format!("docs/guide/{name}.md; to read it again: cargo xtask guide {name}"))?;
     println!("guide {name:18} ok {:>7.1} s  {count} blocks", began.elapsed().as_secs_f64());
-    Ok(())
+    Ok(None)
 }
 
 /// Adds what a language needs to the tools, as far as it is not found by itself.
