@@ -141,7 +141,9 @@ impl Stage {
         }
         self.tell_disk();
         self.ms += ended.ms;
-        let Some(dump) = ended.dump else { return self.outcome(Vec::new()) };
+        let Some(dump) = ended.dump else {
+            return self.outcome(vec!["it ended without a state that could be held against the model".to_owned()]);
+        };
         let mut wrong = model::check(&self.world.observed.seen(), &self.world, &dump);
         // A power cut after a clean stop takes nothing, and the log alone gives the same state.
         let disk = self.disk.after_power_cut(wharf_faults::Fate::LoseAll);

@@ -257,8 +257,13 @@ async fn settled(world: &World, dispatcher: &Dispatcher, observed: &Observed) ->
         observed.note(|| "not stopped".to_owned(), |seen| seen.wrong.push("the last stop was not clean".to_owned()));
     }
     collect(dispatcher, observed);
-    // Only now: cleaning may have moved something until the end.
-    dispatcher.read(dump).await.ok()
+    // Only now: cleaning may have moved something until the end. In this life no fault of the disk is planned that would excuse it.
+    let read = dispatcher.read(dump).await;
+    read.inspect_err(|error| {
+        let wrong = format!("the state that is settled cannot be read: {error}");
+        observed.note(|| "not read".to_owned(), |seen| seen.wrong.push(wrong));
+    })
+    .ok()
 }
 
 /// Lets every quarantined release run again: what waits for one would wait for ever.
