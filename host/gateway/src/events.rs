@@ -3,8 +3,6 @@
 //! Invariant: a line of the feed is one JSON object and nothing but, whatever line breaks a payload has. The feed ends when
 //! shutdown begins or its reader goes; it holds one permit for as long.
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
@@ -126,9 +124,7 @@ pub(crate) async fn feed<H: Host>(
     Asked(query): Asked<FeedQuery>,
 ) -> Result<Response, Failure> {
     let tenant = params.tenant()?;
-    let permit = Arc::clone(&gateway.traffic.feeds)
-        .try_acquire_owned()
-        .map_err(|_| Problem::new(Code::Overloaded, "as many feeds are followed as this host allows"))?;
+    let permit = gateway.traffic.feeds.follow(&tenant)?;
     let items = gateway.host.feed(&tenant, query.from).await?;
     let mut closing = gateway.closing.clone();
     let end = async move { begun(&mut closing).await };

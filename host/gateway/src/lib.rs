@@ -11,6 +11,7 @@ mod condition;
 mod dead_letters;
 mod endpoints;
 mod events;
+mod feeds;
 mod gateway;
 mod grants;
 pub mod guard;

@@ -112,7 +112,7 @@ pub const LINGER: Duration = Duration::from_secs(5);
 /// Open connections; further ones wait in the kernel's backlog.
 pub const CONNECTIONS_MAX: usize = 1_024;
 
-/// Feeds that are followed at once; each holds a connection for as long as its reader likes.
+/// Feeds that are followed at once, a quarter of them by one tenant; each holds a connection for as long as its reader likes.
 pub const FEEDS_MAX: usize = 256;
 
 /// How long requests in flight may take to finish once shutdown has begun. Then their connections are dropped.

@@ -3,19 +3,16 @@
 //! Invariant: an event is one state, whole, on one line of JSON; the last one says how it ended. The stream ends with that, when
 //! shutdown begins, or when its reader goes; it holds one permit for as long, as a feed does.
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use wharf_event::Code;
 
 use crate::answer;
 use crate::gateway::{Gateway, begun};
 use crate::port::{Host, ReleaseRef};
-use crate::problem::{Failure, Problem};
+use crate::problem::Failure;
 use crate::view::ReleaseView;
 
 const MEDIA_TYPE: &str = "text/event-stream";
@@ -28,9 +25,7 @@ pub(crate) fn wanted(headers: &HeaderMap) -> bool {
 
 /// All states of a release from now on.
 pub(crate) async fn follow<H: Host>(gateway: Gateway<H>, of: ReleaseRef) -> Result<Response, Failure> {
-    let permit = Arc::clone(&gateway.traffic.feeds)
-        .try_acquire_owned()
-        .map_err(|_| Problem::new(Code::Overloaded, "as many feeds are followed as this host allows"))?;
+    let permit = gateway.traffic.feeds.follow(&of.of.tenant)?;
     let steps = gateway.host.follow(of).await?;
     let mut closing = gateway.closing.clone();
     let end = async move { begun(&mut closing).await };

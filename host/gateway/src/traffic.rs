@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::response::Response;
-use tokio::sync::Semaphore;
 use wharf_event::Code;
 
+use crate::feeds::Feeds;
 use crate::measure::{Family, Kind, Reading};
 use crate::problem::{Cut, Told};
 
@@ -46,9 +46,7 @@ pub(crate) struct Traffic {
     cut: [AtomicU64; CutBy::ALL.len()],
     open: AtomicU64,
     connections_max: usize,
-    /// One permit for each feed that may still be opened.
-    pub(crate) feeds: Arc<Semaphore>,
-    feeds_max: usize,
+    pub(crate) feeds: Arc<Feeds>,
 }
 
 impl Traffic {
@@ -60,8 +58,7 @@ impl Traffic {
             cut: [const { AtomicU64::new(0) }; CutBy::ALL.len()],
             open: AtomicU64::new(0),
             connections_max,
-            feeds: Arc::new(Semaphore::new(feeds_max)),
-            feeds_max,
+            feeds: Feeds::new(feeds_max),
         }
     }
 
@@ -117,15 +114,14 @@ impl Traffic {
             cut.push(&[by.name()], Reading::Count(count.load(Ordering::Relaxed)));
         }
         let gauge = |name, help, value| Family::of_one(Kind::Gauge, name, help, Reading::Count(value));
-        let feeds = self.feeds_max.saturating_sub(self.feeds.available_permits()) as u64;
         vec![
             answers,
             problems,
             cut,
             gauge("wharf_http_connections", "Open connections.", self.open.load(Ordering::Relaxed)),
             gauge("wharf_http_connections_max", "Connections that may be open.", self.connections_max as u64),
-            gauge("wharf_http_feeds", "Feeds that are followed.", feeds),
-            gauge("wharf_http_feeds_max", "Feeds that may be followed.", self.feeds_max as u64),
+            gauge("wharf_http_feeds", "Feeds that are followed.", self.feeds.followed() as u64),
+            gauge("wharf_http_feeds_max", "Feeds that may be followed.", self.feeds.max() as u64),
         ]
     }
 }

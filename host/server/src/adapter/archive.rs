@@ -39,7 +39,7 @@ impl wharf_gateway::Archive for HostAdapter {
         // Events of one type may be anywhere.
         let may_be_far = query.kind_prefix.is_some();
         let search = move |asked: &Asked| newest(asked, &own, &query);
-        if may_be_far { self.searches.run(search).await } else { self.searches.look(search).await }
+        if may_be_far { self.searches.run(tenant, search).await } else { self.searches.look(tenant, search).await }
     }
 
     async fn event(
@@ -52,7 +52,7 @@ impl wharf_gateway::Archive for HostAdapter {
         let (dispatcher, own) = (self.dispatcher.clone(), self.own(tenant));
         let may_be_far = matches!(event, EventRef::Id(_));
         let search = move |asked: &Asked| detail(asked, &dispatcher, &own.tenant, own.place(asked, &event)?, query);
-        if may_be_far { self.searches.run(search).await } else { self.searches.look(search).await }
+        if may_be_far { self.searches.run(tenant, search).await } else { self.searches.look(tenant, search).await }
     }
 
     async fn calls(&self, tenant: &TenantName, event: EventRef, query: AttemptQuery) -> Result<CallsView, Refusal> {
@@ -63,7 +63,7 @@ impl wharf_gateway::Archive for HostAdapter {
             let position = own.place(asked, &event)?;
             recordings::calls(asked, (&dispatcher, recorder.as_deref()), &own.tenant, position, query)
         };
-        if may_be_far { self.searches.run(search).await } else { self.searches.look(search).await }
+        if may_be_far { self.searches.run(tenant, search).await } else { self.searches.look(tenant, search).await }
     }
 
     async fn trace(
@@ -78,7 +78,7 @@ impl wharf_gateway::Archive for HostAdapter {
         let may_be_far = matches!(event, EventRef::Id(_));
         let page = TracePage { limit: limit as usize, steps: TRACED_STEPS_MAX, after };
         let search = move |asked: &Asked| trace(asked, &dispatcher, &own.tenant, own.place(asked, &event)?, page);
-        if may_be_far { self.searches.run(search).await } else { self.searches.look(search).await }
+        if may_be_far { self.searches.run(tenant, search).await } else { self.searches.look(tenant, search).await }
     }
 
     async fn feed(&self, tenant: &TenantName, from: Option<Position>) -> Result<Self::Feed, Refusal> {

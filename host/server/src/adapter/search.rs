@@ -3,28 +3,30 @@
 //! Invariant: a search has no bound of its own, so that it never reports an end that is none; instead at most
 //! [`SEARCHES_MAX`] run at a time, and one stops at the next frame when whoever asked is gone or the host stops. What is found at once
 //! has places of its own, so that a page of the newest events does not wait behind searches: what is not found within [`LOOK_MAX`] there
-//! gives its place up and begins again among the searches.
+//! gives its place up and begins again among the searches. Of either one tenant has, or waits for, half at a time: others come before what is
+//! beyond that.
 
 use std::{
     cell::Cell,
+    collections::HashMap,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use tokio::sync::Semaphore;
-use wharf_event::Code;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use wharf_event::{Code, TenantName};
 use wharf_gateway::Refusal;
 
 use super::blocking;
 
-/// Searches that run at a time, each on a thread of its own.
+/// Searches that run at a time, each on a thread of its own, and as many looks.
 const SEARCHES_MAX: usize = 4;
 
-/// Looks that run at a time.
-const LOOKS_MAX: usize = 4;
+/// Those of one tenant.
+const OF_TENANT_MAX: usize = 2;
 
 /// How long a look may take.
 const LOOK_MAX: Duration = Duration::from_millis(200);
@@ -35,9 +37,45 @@ const SEARCH_WAIT: Duration = Duration::from_secs(10);
 /// Where searches run.
 #[derive(Clone)]
 pub(super) struct Searches {
-    room: Arc<Semaphore>,
-    looks: Arc<Semaphore>,
+    room: Arc<Room>,
+    looks: Arc<Room>,
     stopping: Arc<AtomicBool>,
+}
+
+/// The places of all, and those of each tenant that has any or waits for one.
+struct Room {
+    all: Arc<Semaphore>,
+    own: Mutex<HashMap<TenantName, Weak<Semaphore>>>,
+}
+
+/// A place, for as long as this is kept: that of all is free before the tenant's own.
+struct Place {
+    _of_all: OwnedSemaphorePermit,
+    _own: OwnedSemaphorePermit,
+}
+
+impl Room {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { all: Arc::new(Semaphore::new(SEARCHES_MAX)), own: Mutex::default() })
+    }
+
+    /// A place, once there is one.
+    async fn place(&self, tenant: &TenantName) -> Result<Place, AcquireError> {
+        // Who waits for one of all has one of their own, so there are never more than those of one tenant before others.
+        let own = self.own(tenant).acquire_owned().await?;
+        Ok(Place { _of_all: Arc::clone(&self.all).acquire_owned().await?, _own: own })
+    }
+
+    fn own(&self, tenant: &TenantName) -> Arc<Semaphore> {
+        let mut all = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = all.get(tenant).and_then(Weak::upgrade) {
+            return own;
+        }
+        all.retain(|_, own| own.strong_count() > 0);
+        let own = Arc::new(Semaphore::new(OF_TENANT_MAX));
+        all.insert(tenant.clone(), Arc::downgrade(&own));
+        own
+    }
 }
 
 /// What a search asks before each frame.
@@ -88,8 +126,7 @@ fn stopping() -> Refusal {
 
 impl Searches {
     pub(super) fn new() -> Self {
-        let [room, looks] = [SEARCHES_MAX, LOOKS_MAX].map(|places| Arc::new(Semaphore::new(places)));
-        Self { room, looks, stopping: Arc::default() }
+        Self { room: Room::new(), looks: Room::new(), stopping: Arc::default() }
     }
 
     /// Ends all searches, and those to come.
@@ -108,12 +145,13 @@ impl Searches {
     /// Like [`Self::run`].
     pub(super) async fn look<T: Send + 'static>(
         &self,
+        tenant: &TenantName,
         search: impl Fn(&Asked) -> Result<T, Refusal> + Clone + Send + 'static,
     ) -> Result<T, Refusal> {
         let look = search.clone();
-        match self.run_in(&self.looks, Some(LOOK_MAX), look).await? {
+        match self.run_in((&self.looks, tenant), Some(LOOK_MAX), look).await? {
             Some(found) => Ok(found),
-            None => self.run(search).await,
+            None => self.run(tenant, search).await,
         }
     }
 
@@ -123,22 +161,25 @@ impl Searches {
     /// What the search says; `overloaded` when there was no room for long.
     pub(super) async fn run<T: Send + 'static>(
         &self,
+        tenant: &TenantName,
         search: impl FnOnce(&Asked) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let found = self.run_in(&self.room, None, search).await?;
+        let found = self.run_in((&self.room, tenant), None, search).await?;
         found.ok_or_else(|| Refusal::new(Code::Internal, "a search that may take its time took too much of it"))
     }
 
     /// Nothing where it took longer than it may.
     async fn run_in<T: Send + 'static>(
         &self,
-        places: &Arc<Semaphore>,
+        (room, tenant): (&Room, &TenantName),
         time_max: Option<Duration>,
         search: impl FnOnce(&Asked) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<Option<T>, Refusal> {
-        let place = tokio::time::timeout(SEARCH_WAIT, Arc::clone(places).acquire_owned()).await;
+        let place = tokio::time::timeout(SEARCH_WAIT, room.place(tenant)).await;
         let place = place.map_err(|_| {
-            overloaded(&format!("{SEARCHES_MAX} searches of the archive run, as many as may at a time"))
+            overloaded(&format!(
+                "{SEARCHES_MAX} searches of the archive run, as many as may at a time, or {OF_TENANT_MAX} of this tenant"
+            ))
         })?;
         let place = place.map_err(|_| stopping())?;
         let asking = Asking(Arc::default());
@@ -168,6 +209,10 @@ impl Searches {
 mod tests {
     use super::*;
 
+    fn tenant(name: &str) -> TenantName {
+        name.parse().unwrap()
+    }
+
     #[tokio::test]
     async fn a_search_stops_when_whoever_asked_is_gone_or_the_host_stops() {
         let searches = Searches::new();
@@ -177,7 +222,7 @@ mod tests {
             let (searches, told, begun) = (searches.clone(), told.clone(), begun.clone());
             tokio::spawn(async move {
                 searches
-                    .run(move |asked| {
+                    .run(&tenant("a"), move |asked| {
                         let _ = begun.send(());
                         while asked.still().is_ok() {
                             std::thread::yield_now();
@@ -193,12 +238,13 @@ mod tests {
         gone.abort();
         assert_eq!(ended.recv().await, Some(()));
         let all = u32::try_from(SEARCHES_MAX).unwrap();
-        drop(searches.room.acquire_many(all).await.expect("its place is free again"));
+        drop(searches.room.all.acquire_many(all).await.expect("its place is free again"));
         let stopped = ask();
         assert_eq!(begins.recv().await, Some(()));
         searches.stop();
         assert_eq!(stopped.await.unwrap().map_err(|refusal| refusal.code), Err(Code::ShuttingDown));
     }
+
     #[tokio::test]
     async fn what_is_found_at_once_does_not_wait_behind_searches_and_what_is_not_becomes_one() {
         let searches = Searches::new();
@@ -210,10 +256,11 @@ mod tests {
             }
             asked.still()
         };
-        let long: Vec<_> = (0..SEARCHES_MAX)
-            .map(|_| {
+        let long: Vec<_> = ["a", "a", "b", "b"]
+            .into_iter()
+            .map(|name| {
                 let (searches, endless) = (searches.clone(), endless.clone());
-                tokio::spawn(async move { searches.look(endless).await })
+                tokio::spawn(async move { searches.look(&tenant(name), endless).await })
             })
             .collect();
         // Each begins as a look, gives that up, and goes on as a search.
@@ -221,11 +268,25 @@ mod tests {
         while begun != [SEARCHES_MAX; 2] {
             begun[usize::from(begins.recv().await.unwrap())] += 1;
         }
-        assert_eq!(searches.room.available_permits(), 0);
-        assert_eq!(searches.look(|_| Ok(7)).await.ok(), Some(7));
+        assert_eq!(searches.room.all.available_permits(), 0);
+        assert_eq!(searches.look(&tenant("c"), |_| Ok(7)).await.ok(), Some(7));
         searches.stop();
         for long in long {
             assert_eq!(long.await.unwrap().map_err(|refusal| refusal.code), Err(Code::ShuttingDown));
         }
+    }
+
+    #[tokio::test]
+    async fn one_tenant_leaves_places_to_others() {
+        let room = Room::new();
+        let [a, b] = ["a", "b"].map(tenant);
+        let had = [room.place(&a).await.unwrap(), room.place(&a).await.unwrap()];
+        let third = room.place(&a);
+        tokio::pin!(third);
+        assert!(futures_util::poll!(&mut third).is_pending());
+        drop([room.place(&b).await.unwrap(), room.place(&b).await.unwrap()]);
+        drop(had);
+        drop(third.await.unwrap());
+        assert!(room.own.lock().unwrap().values().all(|own| own.strong_count() == 0), "nobody's are kept");
     }
 }

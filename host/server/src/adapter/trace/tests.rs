@@ -134,9 +134,9 @@ async fn all_pages_together_tell_each_step_once_and_in_order() {
     let (dispatcher, tenant, root, _) = grown().await;
     let searches = Searches::new();
     let page = async |limit, steps, after| {
-        let (dispatcher, tenant) = (dispatcher.clone(), tenant.clone());
+        let (dispatcher, own, tenant) = (dispatcher.clone(), tenant.clone(), tenant.clone());
         let page = TracePage { limit, steps, after };
-        searches.run(move |asked| trace(asked, &dispatcher, &tenant, root, page)).await.unwrap()
+        searches.run(&own, move |asked| trace(asked, &dispatcher, &tenant, root, page)).await.unwrap()
     };
     let (mut whole, all) = (Told::default(), page(100, 1_000, None).await);
     assert_eq!((whole.hear(&all), all.next, all.truncated), (7 + 20 + 9, None, false));
@@ -179,7 +179,7 @@ async fn a_walk_reads_what_came_of_an_event_to_its_end_and_no_further() {
         }
         let (of, whose) = (dispatcher.clone(), tenant.clone());
         let (traced, told, read) = searches
-            .run(move |asked| {
+            .run(&tenant, move |asked| {
                 let page = TracePage { limit: 100, steps: 1_000, after: None };
                 let traced = trace(asked, &of, &whose, root, page)?;
                 let read = asked.frames.take();
