@@ -235,7 +235,10 @@ fn rules_are_asked_about_a_file() {
     let verdicts = json!([{"rule": "a", "matched": true, "plugins": ["p"], "evidence": [{"pointer": "/type", "wanted": "\"t\"", "saw": "\"t\""}]},
             {"rule": "b", "matched": false, "plugins": []}]);
     let whole = r#"{"specversion":"1.0","id":"1","source":"s","type":"t"}"#;
-    let asked = |line| Host::start().answers("POST buses/default/explain", 200, &verdicts).run_with(line, whole);
+    let asked = |line| {
+        let host = Host::start().answers("POST buses/default/explain?limit=1000", 200, &verdicts);
+        host.answers("POST buses/default/explain?limit=1000&after=b", 200, "[]").run_with(line, whole)
+    };
     assert_eq!(
         asked("rules explain -e -").stdout,
         "matches  a → p\n         /type is \"t\"\nno match  b  the host does not say why\n"

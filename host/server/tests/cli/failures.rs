@@ -167,7 +167,9 @@ fn a_slip_in_a_name_is_understood() {
     assert!(host.run("stats -t acmee").stderr.contains("did you mean `acme`?"));
     let verdicts = r#"[{"rule":"issues-opened","matched":true,"plugins":["p"]}]"#;
     let whole = r#"{"specversion":"1.0","id":"1","source":"s","type":"t"}"#;
-    let host = Host::start().answers("POST buses/default/explain", 200, verdicts);
+    let explain = "POST buses/default/explain?limit=1000";
+    let host = Host::start().answers(explain, 200, verdicts);
+    let host = host.answers(&format!("{explain}&after=issues-opened"), 200, "[]");
     let ran = host.run_with("rules explain issue-opened -e -", whole);
     assert!(ran.exit == 3 && ran.stderr.contains("did you mean `issues-opened`?"), "{}", ran.stderr);
     let host = Host::start();

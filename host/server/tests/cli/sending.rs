@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::scripted::{Host, Ran, problem};
 
 const EVENTS: &str = "POST buses/default/events";
-const EXPLAIN: &str = "POST buses/default/explain";
+const EXPLAIN: &str = "POST buses/default/explain?limit=1000";
 const FEED: &str = "GET feed?from=1-0";
 
 const ACCEPTED: &str = r#"{"id":"x","position":"1-0","duplicate":false}"#;
@@ -53,6 +53,7 @@ fn sent(feed: &str, options: &str) -> Ran {
         "mismatch": {"pointer": "/data/state", "wanted": "[\"open\"]", "saw": "\"closed\""}}]);
     let host =
         Host::start().answers(EVENTS, 202, ACCEPTED).stays_open_after(FEED, feed).answers(EXPLAIN, 200, verdicts);
+    let host = host.answers(&format!("{EXPLAIN}&after=other"), 200, "[]");
     host.run(&format!("send a.b --timeout 500ms {options}"))
 }
 
