@@ -37,13 +37,13 @@ const SEARCH_WAIT: Duration = Duration::from_secs(10);
 /// Where searches run.
 #[derive(Clone)]
 pub(super) struct Searches {
-    room: Arc<Room>,
-    looks: Arc<Room>,
+    room: Arc<Places>,
+    looks: Arc<Places>,
     stopping: Arc<AtomicBool>,
 }
 
 /// The places of all, and those of each tenant that has any or waits for one.
-struct Room {
+struct Places {
     all: Arc<Semaphore>,
     own: Mutex<HashMap<TenantName, Weak<Semaphore>>>,
 }
@@ -54,7 +54,7 @@ struct Place {
     _own: OwnedSemaphorePermit,
 }
 
-impl Room {
+impl Places {
     fn new() -> Arc<Self> {
         Arc::new(Self { all: Arc::new(Semaphore::new(SEARCHES_MAX)), own: Mutex::default() })
     }
@@ -126,7 +126,7 @@ fn stopping() -> Refusal {
 
 impl Searches {
     pub(super) fn new() -> Self {
-        Self { room: Room::new(), looks: Room::new(), stopping: Arc::default() }
+        Self { room: Places::new(), looks: Places::new(), stopping: Arc::default() }
     }
 
     /// Ends all searches, and those to come.
@@ -171,7 +171,7 @@ impl Searches {
     /// Nothing where it took longer than it may.
     async fn run_in<T: Send + 'static>(
         &self,
-        (room, tenant): (&Room, &TenantName),
+        (room, tenant): (&Places, &TenantName),
         time_max: Option<Duration>,
         search: impl FnOnce(&Asked) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<Option<T>, Refusal> {
@@ -278,7 +278,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_tenant_leaves_places_to_others() {
-        let room = Room::new();
+        let room = Places::new();
         let [a, b] = ["a", "b"].map(tenant);
         let had = [room.place(&a).await.unwrap(), room.place(&a).await.unwrap()];
         let third = room.place(&a);
