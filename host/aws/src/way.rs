@@ -17,6 +17,7 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use tokio::sync::Semaphore;
 use wharf_egress::{Answer, Egress, EgressError, Granted, Outgoing, Place};
 
 use crate::limits::{ANSWER_BYTES_MAX, LOOK_WAIT};
@@ -79,7 +80,7 @@ fn outgoing(request: &HttpRequest, timeout: Duration) -> Result<Outgoing, BoxErr
         body: Bytes::copy_from_slice(body),
         granted: Granted::parse(EVERYWHERE)?,
         timeout,
-        keep_bytes: ANSWER_BYTES_MAX,
+        room: Arc::new(Semaphore::new(ANSWER_BYTES_MAX)),
         passed: Arc::default(),
     })
 }

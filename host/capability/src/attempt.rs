@@ -15,7 +15,7 @@ use crate::{
     inert,
     infer::{self, InferOut},
     keyvalue::CommittedValues,
-    limits::{HELD_VALUES_MAX, INSTANCES_MAX, MEMORIES_MAX, MEMORY_ROOM_PAGES, TABLES_MAX},
+    limits::{HEADS_HELD_BYTES_MAX, HELD_VALUES_MAX, INSTANCES_MAX, MEMORIES_MAX, MEMORY_ROOM_PAGES, TABLES_MAX},
     llm::{LlmOut, Tally},
     logging::AttemptLog,
     occasion::Occasion,
@@ -144,6 +144,8 @@ pub struct Attempt {
     pub(crate) program: Option<Streams>,
     /// Made when the guest first asks for something of HTTP.
     pub(crate) http: Option<Box<Way>>,
+    /// Bytes of the fields of all answers that its instance got in the calls before: it may hold them still.
+    heads_bytes: u64,
     pub(crate) llm: Tally,
     pub(crate) infer: infer::Tally,
     pub(crate) holding: Holding,
@@ -169,6 +171,7 @@ impl Attempt {
             wasi: None,
             program: None,
             http: None,
+            heads_bytes: 0,
             llm: Tally::default(),
             infer: infer::Tally::default(),
             holding: Holding::default(),
@@ -215,6 +218,7 @@ impl Attempt {
         }
         if let Some(way) = self.http.take() {
             way.tell(&mut details);
+            self.heads_bytes += way.heads_bytes();
         }
         std::mem::take(&mut self.llm).tell(&mut details);
         std::mem::take(&mut self.infer).tell(&mut details);
@@ -228,17 +232,15 @@ impl Attempt {
         self.effects.clone()
     }
 
-    /// Whether its instance may go on to another call: it was refused nothing, has left half of the memory that it may have, and holds few secrets.
+    /// Whether its instance may go on to another call: it was refused nothing, has left half of the memory that it may have, was given few values of secrets (they
+    /// change, and it may have all of them still), and holds nothing that this call pays for: no request, answer or stream of a model.
     #[must_use]
-    pub fn is_roomy(&self) -> bool {
+    pub fn may_go_on(&self) -> bool {
         let Budget { memory_bytes, memory_bytes_left, memory_refused, tables_refused, .. } = self.budget;
-        !memory_refused && !tables_refused && memory_bytes <= memory_bytes_left && self.holds_few()
-    }
-
-    /// Whether its instance was given no more values of secrets than one that goes on to another call: they change, and it may have all of them still.
-    #[must_use]
-    pub fn holds_few(&self) -> bool {
-        self.log.hidden() <= HELD_VALUES_MAX
+        let is_roomy = !memory_refused && !tables_refused && memory_bytes <= memory_bytes_left;
+        let is_done = self.http.as_ref().is_none_or(|way| way.is_done()) && self.llm.is_done();
+        let heads_bytes = self.heads_bytes + self.http.as_ref().map_or(0, |way| way.heads_bytes());
+        is_roomy && is_done && self.log.hidden() <= HELD_VALUES_MAX && heads_bytes <= HEADS_HELD_BYTES_MAX
     }
 
     /// Whether it was made for the same plugin with the same grants as another one: what it opened stays open.

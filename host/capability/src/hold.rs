@@ -3,14 +3,14 @@
 //! Invariant: a value is given only where a grant of its own kind names the secret, and is in nothing that the host shows of the call from then on:
 //! its log and the reasons that it gives are written without it, also in later calls of the same instance, whose memory may have it still.
 
-use std::{fmt, pin::Pin};
+use std::{borrow::Cow, fmt, pin::Pin};
 
 use wasmtime::component::{HasSelf, Linker};
-use wharf_delivery::{Details, Failure, clipped};
+use wharf_delivery::{Details, Failure, clipped, limits::ERROR_TEXT_BYTES_MAX};
 use wharf_event::{Code, Grants, SecretName, TenantName};
 use wharf_recording::{Call, Holds};
 pub use wharf_vault::Value as Secret;
-use wharf_vault::without;
+use wharf_vault::{Hidden, SECRET_BYTES_MAX, Shown};
 
 use crate::{
     Attempt,
@@ -47,47 +47,71 @@ impl HeldSecrets for NoSecrets {
     }
 }
 
-/// Values that an instance was given, to be found in what it says.
+/// Values that an instance was given, to be found in what it says: as they are, and as they stand in strings of JSON.
 #[derive(Clone, Default)]
-pub(crate) struct Given(Vec<(SecretName, Secret)>);
+pub(crate) struct Given {
+    values: Vec<(SecretName, Secret)>,
+    hidden: Hidden,
+}
 
 impl fmt::Debug for Given {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(name, _)| name.as_str())).finish()
+        f.debug_list().entries(self.values.iter().map(|(name, _)| name.as_str())).finish()
     }
 }
 
 impl Given {
     fn add(&mut self, name: &SecretName, value: &Secret) {
-        if !self.0.iter().any(|(held, same)| (held, same) == (name, value)) {
-            // The longest first: of one that another is a part of, the rest would stay.
-            let at = self.0.partition_point(|(_, other)| other.reveal().len() >= value.reveal().len());
-            self.0.insert(at, (name.clone(), value.clone()));
+        if self.values.iter().any(|(held, same)| (held, same) == (name, value)) {
+            return;
+        }
+        self.values.push((name.clone(), value.clone()));
+        self.hidden.add(name.as_str(), value);
+        let json = std::str::from_utf8(value.reveal()).ok().and_then(|text| serde_json::to_string(text).ok());
+        if let Some(inner) = json.as_deref().and_then(|json| json.strip_prefix('"')?.strip_suffix('"')) {
+            self.hidden.add(name.as_str(), &Secret::new(inner.as_bytes().to_vec()));
         }
     }
 
+    /// The value of a secret, if it was given.
+    fn value(&self, secret: &SecretName) -> Option<&Secret> {
+        self.values.iter().find(|(name, _)| name == secret).map(|(_, value)| value)
+    }
+
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.values.len()
+    }
+
+    /// A text without the values, of which no more than its first `most` bytes are to be shown: what is behind them is looked at no further than a value may reach.
+    pub(crate) fn redact<'a>(&self, text: &'a str, most: usize) -> Cow<'a, str> {
+        let most = text.floor_char_boundary(most.saturating_add(SECRET_BYTES_MAX));
+        if most < text.len() {
+            self.redact_begun(text.get(..most).unwrap_or_default())
+        } else {
+            self.redact_whole(text)
+        }
     }
 
     /// A text without the values.
-    pub(crate) fn redact(&self, text: &str) -> Option<String> {
-        self.0.iter().fold(None, |before: Option<String>, (name, value)| {
-            let now = without(before.as_deref().unwrap_or(text).as_bytes(), value.reveal(), name.as_str());
-            now.map(|it| String::from_utf8_lossy(&it).into_owned()).or(before)
-        })
+    fn redact_whole<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.hidden.without(text.as_bytes()) {
+            Some(shown) => String::from_utf8_lossy(&shown).into_owned().into(),
+            None => text.into(),
+        }
     }
 
-    /// Bytes without the values, also as they stand in strings of JSON.
+    /// A text that was longer without the values, and without the beginning of one at its end.
+    pub(crate) fn redact_begun<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let Shown { bytes, held } = self.hidden.begun(text.as_bytes());
+        match bytes {
+            Some(shown) => String::from_utf8_lossy(&shown).into_owned().into(),
+            None => text.get(..text.floor_char_boundary(text.len() - held)).unwrap_or_default().into(),
+        }
+    }
+
+    /// Bytes without the values.
     pub(crate) fn redact_bytes(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-        self.0.iter().fold(None, |before: Option<Vec<u8>>, (name, value)| {
-            let text = std::str::from_utf8(value.reveal()).ok().and_then(|text| serde_json::to_string(text).ok());
-            let in_json =
-                text.as_deref().and_then(|json| json.get(1..json.len().saturating_sub(1))).unwrap_or_default();
-            [value.reveal(), in_json.as_bytes()].iter().fold(before, |before, spelled| {
-                without(before.as_deref().unwrap_or(bytes), spelled, name.as_str()).or(before)
-            })
-        })
+        self.hidden.without(bytes)
     }
 }
 
@@ -151,8 +175,7 @@ impl Attempt {
     }
 
     async fn opened(&mut self, secret: &SecretName) -> Result<String, NotHeld> {
-        let before = self.holding.open.0.iter().find(|(name, _)| name == secret).map(|(_, value)| value.clone());
-        let value = match before {
+        let value = match self.holding.open.value(secret).cloned() {
             Some(value) => value,
             None => {
                 let opening = self.context.secrets.open(&self.context.tenant, secret);
@@ -186,7 +209,7 @@ impl Attempt {
     /// A failure as it is kept: without what the plugin was given to hold, and then as long as a reason may be.
     #[must_use]
     pub fn redacted(&self, failure: Failure) -> Failure {
-        let reason = self.log.redact(&failure.reason).unwrap_or(failure.reason);
+        let reason = self.log.redact(&failure.reason, ERROR_TEXT_BYTES_MAX);
         Failure { reason: clipped(reason), ..failure }
     }
 }

@@ -74,28 +74,19 @@ impl StdoutStream for Lines {
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(LineStream { to: self.clone(), partial: BytesMut::new(), is_cut: false })
+        Box::new(LineStream { to: self.clone(), partial: BytesMut::new() })
     }
 }
 
 struct LineStream {
     to: Lines,
     partial: BytesMut,
-    /// Whether there is more of the line than is kept.
-    is_cut: bool,
 }
 
 impl LineStream {
     fn emit(&self, line: &[u8]) -> Result<(), Spent> {
-        let (Lines { log, level, context }, text) = (&self.to, String::from_utf8_lossy(line));
-        if !self.is_cut {
-            return log.line(*level, context, &text);
-        }
-        // A secret that was cut off is at its end, and is not found there.
-        let shown = log.redact(&text).unwrap_or_else(|| text.into_owned());
-        let most = shown.len().saturating_sub(SECRET_BYTES_MAX);
-        let end = (0..=most).rev().find(|end| shown.is_char_boundary(*end)).unwrap_or(0);
-        log.line(*level, context, shown.get(..end).unwrap_or_default())
+        let Lines { log, level, context } = &self.to;
+        log.line(*level, context, &String::from_utf8_lossy(line))
     }
 }
 
@@ -103,14 +94,12 @@ impl OutputStream for LineStream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         let mut lines = bytes.split(|byte| *byte == b'\n').peekable();
         while let Some(line) = lines.next() {
-            // What hides a secret has to see all of it, and shortens the line then.
-            let room = (LOG_LINE_BYTES_MAX + SECRET_BYTES_MAX).saturating_sub(self.partial.len());
-            self.is_cut |= line.len() > room;
+            // What hides a secret has to see all of it, or that the line goes on.
+            let room = (LOG_LINE_BYTES_MAX + SECRET_BYTES_MAX + 1).saturating_sub(self.partial.len());
             self.partial.extend_from_slice(line.get(..room.min(line.len())).unwrap_or_default());
             if lines.peek().is_some() {
                 let whole = self.partial.split();
                 let emitted = self.emit(&whole);
-                self.is_cut = false;
                 emitted.map_err(|spent| StreamError::Trap(spent.into()))?;
             }
         }
@@ -162,12 +151,12 @@ mod tests {
         let (begin, end) = VALUE.split_at(9);
         assert_eq!(last(VALUE, &["it is ", begin, end, "\n"]), "it is [secret:signing]");
         assert_eq!(last(VALUE, &["it is ", begin, end]), "it is [secret:signing]");
-        // What stands in the place of the first one is shorter, which brings the end of the line nearer.
+        // What stands in the place of the first one is shorter, which brings the end of what is kept of the line nearer: the second one is cut off there.
         let long: String = ('a'..='z').cycle().take(SECRET_BYTES_MAX - 1).chain(['!']).collect();
         let rest = LOG_LINE_BYTES_MAX - 1_000;
         let line = format!("{long}{}{long} and more", "-".repeat(rest));
         let shown = last(&long, &[&line]);
-        assert_eq!(shown, format!("[secret:signing]{}", "-".repeat(rest - (SECRET_BYTES_MAX - 1_000))));
+        assert_eq!(shown, format!("[secret:signing]{}", "-".repeat(rest)));
         // A line that is as long without a secret has all that a line may.
         assert_eq!(last(VALUE, &[&"-".repeat(20_000)]), "-".repeat(LOG_LINE_BYTES_MAX));
         assert_eq!(last(VALUE, &[&"-".repeat(20_000), "\nnext"]), "next");

@@ -97,5 +97,8 @@ pub const INSTANCES_MAX: usize = 64;
 /// Pages of 64 KiB that a memory may grow by before it is more than it began with: as much as the SDK of Rust sets aside for its heap.
 pub const MEMORY_ROOM_PAGES: u32 = 4;
 
+/// Bytes of the fields of answers that an instance got and that goes on to another call.
+pub const HEADS_HELD_BYTES_MAX: u64 = 1 << 20;
+
 /// Linear memories of one attempt.
 pub const MEMORIES_MAX: usize = 8;

@@ -83,9 +83,9 @@ impl AttemptLog {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).given.len()
     }
 
-    /// A text without that; absent where it has none of it.
-    pub(crate) fn redact(&self, text: &str) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).given.redact(text)
+    /// A text without that, of which no more than its first `most` bytes are to be shown.
+    pub(crate) fn redact(&self, text: &str, most: usize) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).given.redact(text, most).into_owned()
     }
 
     /// Bytes without that; absent where they have none of it.
@@ -113,8 +113,7 @@ fn kept(level: Level) -> LogLevel {
 }
 
 fn clipped(text: &str) -> &str {
-    let end = (0..=text.len().min(LOG_LINE_BYTES_MAX)).rev().find(|end| text.is_char_boundary(*end));
-    text.get(..end.unwrap_or(0)).unwrap_or_default()
+    text.get(..text.floor_char_boundary(LOG_LINE_BYTES_MAX)).unwrap_or_default()
 }
 
 impl Lines {
@@ -137,9 +136,8 @@ impl Lines {
     }
 
     fn write(&mut self, level: Level, context: &str, message: &str) -> Result<(), Spent> {
-        let (plain, redacted) = (self.given.redact(context), self.given.redact(message));
-        let (context, message) = (plain.as_deref().unwrap_or(context), redacted.as_deref().unwrap_or(message));
-        let (context, message) = (clipped(context), clipped(message));
+        let [context, message] = [context, message].map(|text| self.given.redact(text, LOG_LINE_BYTES_MAX));
+        let (context, message) = (clipped(&context), clipped(&message));
         let bytes = context.len() + message.len();
         self.tail.push(kept(level), context, message);
         if matches!(level, Level::Error | Level::Critical) {

@@ -150,8 +150,8 @@ impl Attempt {
                 Err(error) => {
                     let line = String::from_utf8_lossy(line);
                     // Before it is cut: of a secret that was cut off the rest is not found.
-                    let line = self.log.redact(&line).unwrap_or_else(|| line.into_owned());
-                    let line: String = line.chars().take(SAID_CHARS_MAX).collect();
+                    let line: String =
+                        self.log.redact(&line, 4 * SAID_CHARS_MAX).chars().take(SAID_CHARS_MAX).collect();
                     return Ok(Err(retry(format!("line {n} of its stdout is no event: {error}: {line}"))));
                 }
             }

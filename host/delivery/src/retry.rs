@@ -126,8 +126,7 @@ fn pause_ms(standing: Standing<'_>, by: Option<&OutcomeRule>) -> u64 {
 #[must_use]
 pub fn clipped(mut text: String) -> String {
     if text.len() > ERROR_TEXT_BYTES_MAX {
-        let end = (0..=ERROR_TEXT_BYTES_MAX).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-        text.truncate(end);
+        text.truncate(text.floor_char_boundary(ERROR_TEXT_BYTES_MAX));
         text.push('…');
     }
     text

@@ -19,7 +19,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use rustls::{ClientConfig, crypto::ring};
 use rustls_platform_verifier::BuilderVerifierExt as _;
-use tokio::time::timeout;
+use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
     connect::{Connection, Connector, Sender},
@@ -55,8 +55,8 @@ pub struct Outgoing {
     pub granted: Granted,
     /// How long all of it may take.
     pub timeout: Duration,
-    /// How much of the answer's body is kept, in bytes.
-    pub keep_bytes: usize,
+    /// Room for the answer's body, a byte a permit: what is kept takes them and gives none back. Requests that share it keep no more than that in all.
+    pub room: Arc<Semaphore>,
     /// Where bytes of the bodies are counted as they go and come, whatever becomes of it.
     pub passed: Arc<Passed>,
 }
@@ -154,7 +154,7 @@ impl Egress {
     }
 
     async fn exchange(&self, outgoing: Outgoing, takes: Option<&mut dyn Takes>) -> Result<Answer, EgressError> {
-        let Outgoing { owner, place, method, headers, body, granted, keep_bytes, passed, .. } = outgoing;
+        let Outgoing { owner, place, method, headers, body, granted, room, passed, .. } = outgoing;
         let key = Key::new(&owner, &place);
         let mut waited = self.pool.take(&key, &granted);
         loop {
@@ -187,8 +187,8 @@ impl Egress {
                 self.pool.put(key.clone(), other);
             }
             let Read { body, is_cut, is_whole } = match takes {
-                Some(takes) if takes.wants(head.status) => taken(body, keep_bytes, takes).await?,
-                _ => read(body, keep_bytes).await?,
+                Some(takes) if takes.wants(head.status) => taken(body, &room, takes).await?,
+                _ => read(body, &room).await?,
             };
             if is_whole && matches!(connection.sender, Sender::One(_)) {
                 self.pool.put(key, connection);
@@ -276,12 +276,24 @@ impl Coming<'_> {
     }
 }
 
-async fn read(mut body: Coming<'_>, keep_bytes: usize) -> Result<Read, EgressError> {
+/// Takes room for so many bytes, or for as many as there is.
+fn take(room: &Semaphore, wanted: usize) -> usize {
+    loop {
+        let most = wanted.min(room.available_permits()).min(u32::MAX as usize);
+        // Others may have taken it since.
+        if let Ok(taken) = room.try_acquire_many(u32::try_from(most).unwrap_or(u32::MAX)) {
+            taken.forget();
+            return most;
+        }
+    }
+}
+
+async fn read(mut body: Coming<'_>, room: &Semaphore) -> Result<Read, EgressError> {
     let (mut kept, mut is_cut, mut drained) = (BytesMut::new(), false, 0);
     while let Some(data) = body.next().await? {
-        let room = keep_bytes - kept.len();
-        kept.extend_from_slice(data.get(..room).unwrap_or(&data));
-        let more = data.len().saturating_sub(room);
+        let most = if is_cut { 0 } else { take(room, data.len()) };
+        kept.extend_from_slice(data.get(..most).unwrap_or_default());
+        let more = data.len() - most;
         is_cut |= more > 0;
         drained += more;
         if drained > DRAINED_BYTES_MAX {
@@ -292,11 +304,10 @@ async fn read(mut body: Coming<'_>, keep_bytes: usize) -> Result<Read, EgressErr
 }
 
 /// Gives a body to whoever takes it.
-async fn taken(mut body: Coming<'_>, bytes_max: usize, takes: &mut dyn Takes) -> Result<Read, EgressError> {
-    let (mut bytes, end) = (0_usize, |is_cut, is_whole| Read { body: Bytes::new(), is_cut, is_whole });
+async fn taken(mut body: Coming<'_>, room: &Semaphore, takes: &mut dyn Takes) -> Result<Read, EgressError> {
+    let end = |is_cut, is_whole| Read { body: Bytes::new(), is_cut, is_whole };
     while let Some(data) = body.next().await? {
-        bytes = bytes.saturating_add(data.len());
-        if bytes > bytes_max {
+        if take(room, data.len()) < data.len() {
             return Ok(end(true, false));
         }
         if !takes.take(data).await {

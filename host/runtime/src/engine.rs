@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::Semaphore;
 use wasmtime::{Engine, component::Linker};
 use wharf_capability::link;
 use wharf_delivery::Failure;
@@ -12,12 +11,13 @@ use wharf_inspect::{ComponentError, Kind, check};
 use crate::{
     cache::{ArtifactCache, CacheCounts},
     compiling::Compile,
-    limits::{EPOCH_MS, IDLE_INSTANCES_MAX},
+    limits::EPOCH_MS,
     loader::{ComponentFiles, Loader},
     release::Prepared,
     residency::LoadedFigures,
     settings::{Reset, config},
     slot::{InUse, Linked, Slot},
+    waiting::Waiting,
 };
 
 /// The engine could not be made.
@@ -35,7 +35,7 @@ pub enum RuntimeError {
 pub struct Runtime {
     loader: Arc<Loader>,
     /// Places for instances that wait for their next request.
-    pub(crate) idle: Arc<Semaphore>,
+    pub(crate) waiting: Arc<Waiting>,
     /// Dropping it stops the ticker.
     _ticking: std::sync::mpsc::Sender<()>,
 }
@@ -64,8 +64,8 @@ impl Runtime {
         let mut linker = Linker::new(&engine);
         link(&mut linker).map_err(RuntimeError::Engine)?;
         let ticking = tick(&engine).map_err(RuntimeError::Ticker)?;
-        let idle = Arc::new(Semaphore::new(IDLE_INSTANCES_MAX as usize));
-        Ok(Self { loader: Arc::new(Loader::new(engine, linker)), idle, _ticking: ticking })
+        let loader = Arc::new(Loader::new(engine, linker));
+        Ok(Self { loader, waiting: Arc::default(), _ticking: ticking })
     }
 
     /// Keeps compiled artifacts in `cache`, those that were compiled already too.

@@ -1,19 +1,18 @@
 //! Instances that made an attempt, or answered a request, and wait for the next one, where their plugin or route lets them.
 //!
 //! Invariant: a set is one plugin's of one tenant, and goes with its settings: an instance never answers under others than it was made
-//! under, nor for anybody else. One whose call failed is never kept. There are so many in all, and none waits for long.
+//! under, nor for anybody else. One whose call failed is never kept. There are so many in all (`waiting.rs`), and none waits for long.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
-use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::Store;
 use wharf_capability::{Attempt, EventHandler, Proxy, ProxyPre};
 use wharf_event::Digest;
 
-use crate::{called::Called, limits::IDLE_FOR, slot::InUse};
+use crate::{called::Called, limits::IDLE_FOR, slot::InUse, waiting::WaitingPlace};
 
 /// That an instance may be called again, one call after the other.
 #[derive(Clone)]
@@ -39,7 +38,7 @@ pub(crate) struct Idle {
     /// Calls that it had.
     pub(crate) calls: u32,
     /// Its place among all that wait or are between two calls.
-    pub(crate) place: OwnedSemaphorePermit,
+    pub(crate) place: WaitingPlace,
 }
 
 /// The instances of one plugin that wait.

@@ -1,11 +1,7 @@
 //! One attempt: an instance, fresh unless its plugin says otherwise, a call, and what came of it. Every limit is on.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{Store, UpdateDeadline};
 use wharf_capability::{Attempt, AttemptContext, Contended, Effects, EventHandler, wharf::plugin::types};
 use wharf_delivery::{Details, Failure, LimitsDocument, ReadKey, Verdict};
@@ -16,6 +12,7 @@ use crate::{
     broken::{CpuSpent, broken, too_long},
     cpu::{CpuMeter, Metered},
     idle::{Idle, Living},
+    waiting::WaitingPlace,
 };
 
 /// An attempt to be made.
@@ -42,7 +39,7 @@ struct Instance {
     /// Calls that it had.
     calls: u32,
     /// Its place among those that wait for their next attempt, if it may have one.
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<WaitingPlace>,
 }
 
 /// How a call ended.
@@ -110,7 +107,7 @@ impl Runtime {
         let (effects, details) = match (reuse, handler, place) {
             // Whatever did not end well may have left its instance as nobody knows.
             (Some(Reuse { idle, most }), Some(handler), Some(place))
-                if ending == Ending::Verdict(Verdict::Ok) && calls + 1 < most && store.data().is_roomy() =>
+                if ending == Ending::Verdict(Verdict::Ok) && calls + 1 < most && store.data().may_go_on() =>
             {
                 let (effects, mut details) = store.data_mut().end();
                 add_up(&mut details, &meter, None, (duration, event_bytes));
@@ -140,8 +137,13 @@ impl Runtime {
             return Instance { store, handler: Some(handler), calls, place: Some(place) };
         }
         // Without a place it is one that makes one attempt.
-        let place = reuse.and_then(|_| Arc::clone(&self.idle).try_acquire_owned().ok());
+        let place = reuse.and_then(|_| self.place(&context, limits));
         Instance { store: self.store(context, limits, meter.clone()), handler: None, calls: 0, place }
+    }
+
+    /// A place for the instance of a call to wait for its next one: it does with half of its memory at most.
+    pub(crate) fn place(&self, context: &AttemptContext, limits: LimitsDocument) -> Option<WaitingPlace> {
+        self.waiting.take(&context.tenant, limits.memory_mib.div_ceil(2))
     }
 
     /// A store for one call, with every limit but the wall time on.

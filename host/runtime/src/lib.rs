@@ -27,6 +27,7 @@ mod settings;
 mod shared;
 mod slot;
 mod transform;
+mod waiting;
 
 pub use batch::{BatchEnding, BatchInvocation, BatchItem, BatchReport};
 pub use cache::{ArtifactCache, CacheCounts, CacheError};

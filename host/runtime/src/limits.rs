@@ -36,6 +36,9 @@ pub const MEMORY_BYTES_MAX: usize = 256 << 20;
 /// Instances that wait for their next request, over all plugins. The pool has a slot for each beside those of attempts.
 pub const IDLE_INSTANCES_MAX: u32 = 64;
 
+/// MiB that those may have in all, each by what it may have at most.
+pub const IDLE_MEMORY_MIB_MAX: u32 = 2_048;
+
 /// How long an instance waits for its next request.
 pub const IDLE_FOR: Duration = Duration::from_secs(30);
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use http::{HeaderMap, Request, Response};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use wasmtime::Store;
 use wharf_capability::{
     Attempt, AttemptContext, BodyBounds, Contended, Effects, Handed, HttpBody, Late, Passing, Proxy,
@@ -26,6 +26,7 @@ use crate::{
     idle::{Idle, Living},
     invoke::{add_up, begin_anew, finish},
     leaving::Leaving,
+    waiting::WaitingPlace,
 };
 
 /// The answer to a request, or why there is none.
@@ -84,7 +85,7 @@ struct Instance {
     /// Requests that it has answered.
     answered: u32,
     /// Its place among those that wait for their next request, if it may have one.
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<WaitingPlace>,
 }
 
 impl Runtime {
@@ -142,7 +143,7 @@ impl Runtime {
         let spent = (duration, bytes_of_head);
         let mut details = match (reuse, proxy, place) {
             (Some(Reuse { idle, most }), Some(proxy), Some(place))
-                if failure.is_none() && answered + 1 < most && store.data().holds_few() =>
+                if failure.is_none() && answered + 1 < most && store.data().may_go_on() =>
             {
                 let (_, mut details) = store.data_mut().end();
                 add_up(&mut details, &meter, None, spent);
@@ -170,13 +171,15 @@ impl Runtime {
         reuse: Option<&Reuse>,
     ) -> Instance {
         let waits = reuse.and_then(|Reuse { idle, most }| idle.take(release.digest(), *most));
-        if let Some(Idle { mut store, living: Living::Proxy { proxy, .. }, calls, place }) = waits {
+        if let Some(Idle { mut store, living: Living::Proxy { proxy, .. }, calls, place }) = waits
+            && store.data().is_of(&context)
+        {
             store.data_mut().renew(context);
             begin_anew(&mut store, limits, meter.clone());
             return Instance { store, proxy: Some(proxy), answered: calls, place: Some(place) };
         }
         // Without a place it is one that answers once.
-        let place = reuse.and_then(|_| Arc::clone(&self.idle).try_acquire_owned().ok());
+        let place = reuse.and_then(|_| self.place(&context, limits));
         Instance { store: self.store(context, limits, meter.clone()), proxy: None, answered: 0, place }
     }
 }

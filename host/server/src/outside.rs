@@ -15,7 +15,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::USER_AGENT};
-use tokio::{runtime::Handle, task::JoinHandle};
+use tokio::{runtime::Handle, sync::Semaphore, task::JoinHandle};
 use wharf_aws::Finder;
 use wharf_catalog::PromptDocument;
 use wharf_delivery::Object;
@@ -392,7 +392,7 @@ impl Ways {
             body: message.body,
             granted: asked.within(&self.config.networks),
             timeout,
-            keep_bytes,
+            room: Arc::new(Semaphore::new(keep_bytes)),
             passed: Arc::default(),
         };
         let egress = self.egress.as_ref().map_err(|error| unusable(error))?;
@@ -422,19 +422,8 @@ impl Ways {
         (guard, lane, meters): (&Guard, Lane, &SentMeters),
         takes: Option<&mut dyn Takes>,
     ) -> Result<HttpAnswer, HttpFailed> {
-        let HttpRequest {
-            tenant,
-            plugin,
-            policy,
-            method,
-            url,
-            mut headers,
-            body,
-            private,
-            timeout,
-            answer_bytes_max,
-            secrets: _,
-        } = request;
+        let HttpRequest { tenant, plugin, policy, method, url, mut headers, body, private, timeout, room, secrets: _ } =
+            request;
         let failed = |code, reason: String| HttpFailed::new(code, reason);
         let place: Place = url.parse().map_err(|error: NotPlace| failed(Code::HttpInvalid, error.to_string()))?;
         let (host, port) = (place.host().to_owned(), place.port());
@@ -446,6 +435,7 @@ impl Ways {
         })?;
         headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
         let (under_way, is_empty) = (UnderWay::begin(meters, &tenant, (&host, port)), body.is_empty());
+        let most = room.available_permits();
         let outgoing = Outgoing {
             owner: policy,
             place: Arc::new(place),
@@ -454,7 +444,7 @@ impl Ways {
             body,
             granted: if private { self.config.networks.clone() } else { Granted::default() },
             timeout,
-            keep_bytes: answer_bytes_max,
+            room,
             passed: Arc::clone(under_way.passed()),
         };
         let sent = match takes {
@@ -474,8 +464,8 @@ impl Ways {
         let hint = refused.map_or_else(String::new, |error| self.who_grants(error));
         let refused_at = refused.and_then(refused_at);
         let may_be_granted = refused_at.is_some_and(|address| self.may_be_granted(address));
-        came(sent, leave, (answer_bytes_max, took)).map_err(|failed| {
-            let bytes_in = carried.received.min(answer_bytes_max as u64);
+        came(sent, leave, (most, took)).map_err(|failed| {
+            let bytes_in = carried.received.min(most as u64);
             // Before anything is sent there is a name to be found, and a connection to be made.
             let may_be_done = failed.may_be_done && (carried.sent > 0 || is_empty);
             HttpFailed { reason: failed.reason + &hint, may_be_done, bytes_in, may_be_granted, ..failed }
@@ -528,7 +518,10 @@ fn came(
     match sent {
         Ok(answer) if answer.is_cut => {
             leave.ended(true);
-            let cut = HttpFailed::new(Code::LimitHttp, format!("its answer has more than {bytes_max} bytes"));
+            let cut = HttpFailed::new(
+                Code::LimitHttp,
+                format!("its answer is longer than what is left of {bytes_max} bytes"),
+            );
             Err(HttpFailed { may_be_done: true, ..cut })
         }
         Ok(answer) => {

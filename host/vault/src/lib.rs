@@ -11,5 +11,5 @@ mod redact;
 mod seal;
 
 pub use key::{Key, KeyError};
-pub use redact::{SOUGHT_BYTES_MIN, without};
+pub use redact::{Hidden, Shown};
 pub use seal::{SECRET_BYTES_MAX, SealError, Sealer, Value, sealed_under};

@@ -7,6 +7,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use wharf_event::{Code, PluginName, SecretUse, TenantName};
 
 /// A request of a guest.
@@ -32,8 +33,17 @@ pub struct HttpRequest {
     pub private: bool,
     /// How long all of it may take.
     pub timeout: Duration,
-    /// Bytes of the answer's body at most.
-    pub answer_bytes_max: usize,
+    /// Room for the answer's body, a byte a permit, which all requests of an attempt share: what is kept of it takes them and gives none back.
+    pub room: Arc<Semaphore>,
+}
+
+impl HttpRequest {
+    /// Takes room for so many bytes of the answer; false when there is less.
+    #[must_use]
+    pub fn takes_room(&self, bytes: usize) -> bool {
+        let taken = u32::try_from(bytes).ok().and_then(|bytes| self.room.try_acquire_many(bytes).ok());
+        taken.map(SemaphorePermit::forget).is_some()
+    }
 }
 
 /// What came back.

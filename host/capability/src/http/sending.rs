@@ -11,7 +11,10 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, uri::Scheme};
 use http_body_util::{BodyExt as _, Full};
-use tokio::time::Instant;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::Instant,
+};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 use wharf_event::{Code, Digest};
 use wharf_recording::{Asked, Call as Recorded, Tape};
@@ -25,7 +28,6 @@ use super::{
 use crate::{
     AttemptContext,
     bindings::wasi::logging::logging::Level,
-    effects::bytes,
     limits::{HTTP_BODY_CHUNK_BYTES, HTTP_OPEN_MAX},
     logging::AttemptLog,
 };
@@ -77,9 +79,8 @@ struct Call {
     request: HttpRequest,
     /// What it is made for.
     occasion: String,
-    /// Bytes that it may send.
-    bytes_max: usize,
     open: Open,
+    held: Arc<()>,
     log: AttemptLog,
 }
 
@@ -119,6 +120,18 @@ impl Drop for Open {
     }
 }
 
+/// The body of an answer, as long as something of it is there.
+struct Held {
+    body: Bytes,
+    _held: Arc<()>,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
+}
+
 /// Says in the log and in the attempt why a request came to nothing.
 pub(super) fn note(log: &AttemptLog, tally: &Mutex<Tally>, code: Code, reason: &str) {
     let met = &mut locked(tally).met;
@@ -138,7 +151,6 @@ impl Gate {
         let (head, body) = request.into_parts();
         let mut allowed = check(&self.context, head.method, &head.uri, head.headers)?;
         let host = self.limits.host;
-        let room = bytes(host.http_kib);
         let number = {
             let mut tally = locked(&self.tally);
             if tally.calls >= host.http_calls {
@@ -147,7 +159,7 @@ impl Gate {
             if tally.open.len() >= HTTP_OPEN_MAX {
                 return Err(spent(format!("{HTTP_OPEN_MAX} requests of an attempt may be under way at a time")));
             }
-            if tally.bytes_out + tally.bytes_in >= room as u64 {
+            if self.room.available_permits() == 0 {
                 return Err(spent(format!("an attempt may send and get {} KiB by HTTP", host.http_kib)));
             }
             tally.calls += 1;
@@ -172,17 +184,17 @@ impl Gate {
             secrets: allowed.secrets.drain(..).map(|used| (used, String::new())).collect(),
             private: allowed.access.is_private(),
             timeout: wished.map_or(most, |wished| wished.min(most)),
-            answer_bytes_max: room,
+            room: Arc::clone(&self.room),
         };
-        let (context, log) = (Arc::clone(&self.context), self.log.clone());
+        let (context, log, held) = (Arc::clone(&self.context), self.log.clone(), Arc::clone(&self.held));
         let occasion = self.context.occasion.to_string().replace('.', "-");
-        Ok(Call { context, allowed, body, request, occasion, bytes_max: room, open, log })
+        Ok(Call { context, allowed, body, request, occasion, open, held, log })
     }
 }
 
 impl Call {
     async fn run(self, asked: Asked) -> Sent {
-        let Self { context, allowed, body, mut request, occasion, bytes_max, open, log } = self;
+        let Self { context, allowed, body, mut request, occasion, open, held, log } = self;
         let Allowed { method, shown, url, access, .. } = allowed;
         let (tally, tape) = (&open.0, &context.tape);
         let fail = |asked, error, code, reason: &str| {
@@ -192,11 +204,11 @@ impl Call {
         };
         let began = Instant::now();
         // A guest that never ends its request is ended like a server that never answers.
-        request.body = match tokio::time::timeout(request.timeout, whole(body, bytes_max)).await {
+        request.body = match tokio::time::timeout(request.timeout, whole(body, &request.room)).await {
             Ok(Ok(body)) => body,
             Ok(Err(Unread::TooLong)) => {
-                let error = Error::HttpRequestBodySize(Some(bytes_max as u64));
-                return fail(asked, error, Code::LimitHttp, &format!("its body may have {bytes_max} bytes"));
+                let reason = "its body is longer than what is left of what the attempt may send and get";
+                return fail(asked, Error::HttpRequestBodySize(None), Code::LimitHttp, reason);
             }
             Ok(Err(Unread::Broken(error))) => {
                 let reason = format!("its body broke off: {error}");
@@ -219,10 +231,11 @@ impl Call {
             Ok(answer) => {
                 tape.close(asked, |call| answered(call, &answer));
                 let HttpAnswer { status, headers, body, took } = answer;
-                locked(tally).bytes_in += body.len() as u64;
+                locked(tally).came(&headers, &body);
                 let (status_code, bytes_in, ms) = (status.as_u16(), body.len(), took.as_millis());
                 let line = format!("{method} {shown}: {status_code} in {ms} ms, {bytes_out} bytes out, {bytes_in} in");
                 let _ = log.line(Level::Info, "http", &line);
+                let body = if body.is_empty() { body } else { Bytes::from_owner(Held { body, _held: held }) };
                 let mut answer = Response::new(Full::new(body).map_err(Error::from).boxed_unsync());
                 (*answer.status_mut(), *answer.headers_mut()) = (status, headers);
                 let after: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(async { Ok(()) });
@@ -239,6 +252,12 @@ impl Call {
 }
 
 impl Tally {
+    /// Counts an answer.
+    fn came(&mut self, headers: &HeaderMap, body: &Bytes) {
+        self.bytes_in += body.len() as u64;
+        self.heads_bytes += headers.iter().map(|(name, value)| (name.as_str().len() + value.len()) as u64).sum::<u64>();
+    }
+
     /// The same for the same request of one occasion, in every attempt; of equal ones in one attempt each has its own.
     fn key(&mut self, occasion: &str, request: &HttpRequest) -> HeaderValue {
         let head = format!("{} {}\n", request.method, request.url);
@@ -269,16 +288,20 @@ enum Unread {
     Broken(Error),
 }
 
-/// A body to its end.
-async fn whole(mut body: WasiBody, bytes_max: usize) -> Result<Bytes, Unread> {
-    let mut read = BytesMut::new();
+/// A body to its end, which takes room for its bytes. What came of one that has none takes none.
+async fn whole(mut body: WasiBody, room: &Semaphore) -> Result<Bytes, Unread> {
+    let (mut read, mut held) = (BytesMut::new(), None::<SemaphorePermit<'_>>);
     while let Some(frame) = body.frame().await {
         // Trailers are not sent: few servers read them, and some take them for what they are not.
         let Ok(data) = frame.map_err(Unread::Broken)?.into_data() else { continue };
-        if read.len() + data.len() > bytes_max {
-            return Err(Unread::TooLong);
+        let taken = u32::try_from(data.len()).ok().and_then(|bytes| room.try_acquire_many(bytes).ok());
+        let taken = taken.ok_or(Unread::TooLong)?;
+        match &mut held {
+            Some(held) => held.merge(taken),
+            none => *none = Some(taken),
         }
         read.extend_from_slice(&data);
     }
+    held.into_iter().for_each(SemaphorePermit::forget);
     Ok(read.freeze())
 }

@@ -50,6 +50,11 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// Whether no call is under way.
+    pub(crate) fn is_done(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// Adds what the calls came to. (Each has a line of the log, which is counted as a call of the host.)
     pub(crate) fn tell(self, details: &mut Details) {
         self.met.iter().for_each(|code| details.met(*code));

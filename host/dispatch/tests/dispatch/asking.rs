@@ -126,7 +126,7 @@ async fn send_one(context: &AttemptContext) {
         body: bytes::Bytes::new(),
         private: false,
         timeout: Duration::from_secs(1),
-        answer_bytes_max: 1,
+        room: Arc::new(tokio::sync::Semaphore::new(1)),
         secrets: Vec::new(),
     };
     assert!(context.http.call(request).await.is_err());

@@ -4,6 +4,7 @@ use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
+use tokio::sync::Semaphore;
 use wharf_egress::{Egress, EgressError, Granted, Outgoing, Settings};
 
 use super::receiver::answering;
@@ -18,7 +19,7 @@ pub fn request(url: &str, granted: &[&str]) -> Outgoing {
         body: Bytes::from_static(b"body"),
         granted: Granted::parse(granted.iter().copied()).unwrap(),
         timeout: Duration::from_secs(20),
-        keep_bytes: 8,
+        room: Arc::new(Semaphore::new(8)),
         passed: Arc::default(),
     }
 }
@@ -78,6 +79,19 @@ async fn of_a_long_answer_the_beginning_is_kept() {
     let answer = egress().send(outgoing).await.unwrap();
     assert_eq!((passed.sent(), passed.received()), (4, 12));
     assert_eq!((answer.status.as_u16(), &answer.body[..], answer.is_cut), (500, b"hello, w".as_slice(), true));
+}
+
+#[tokio::test]
+async fn answers_that_share_their_room_have_no_more_than_that_together() {
+    let receiver = answering("127.0.0.1", &[OK]).await;
+    let (egress, room) = (egress(), Arc::new(Semaphore::new(5)));
+    let outgoing = Outgoing { room, ..request(&format!("http://{}/", receiver.address), HERE) };
+    let mut kept = Vec::new();
+    for _ in 0..4 {
+        let answer = egress.send(outgoing.clone()).await.unwrap();
+        kept.push((answer.body.len(), answer.is_cut));
+    }
+    assert_eq!(kept, [(2, false), (2, false), (1, true), (0, true)]);
 }
 
 #[tokio::test]

@@ -16,7 +16,10 @@ use rustls::{
     crypto::ring::default_provider,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::{
+    net::{TcpListener, UdpSocket},
+    sync::Semaphore,
+};
 use tokio_rustls::TlsAcceptor;
 use wharf_egress::{Egress, EgressError, Settings};
 
@@ -100,7 +103,7 @@ async fn it_speaks_what_the_other_side_speaks_and_names_whom_it_means() {
         let (egress, port) = (egress().await, server(protocols).await.port());
         for _ in 0..2 {
             let mut outgoing = request(&format!("https://hook.test:{port}/"), &["127.0.0.1"]);
-            outgoing.keep_bytes = 100;
+            outgoing.room = Arc::new(Semaphore::new(100));
             let answer = egress.send(outgoing).await.unwrap();
             let wanted = if version == "HTTP/2.0" {
                 "HTTP/2.0 hook.test hook.test".to_owned()

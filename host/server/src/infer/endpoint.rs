@@ -12,6 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
+use tokio::sync::Semaphore;
 use wharf_dispatch::{HttpAnswer, HttpFailed, HttpRequest, InferCall, InferFailed, InferSpent, Inferred, Leaves};
 use wharf_event::{Code, Digest, SecretName};
 use wharf_infer::{Description, Failed, Tensor, limits::BODY_BYTES_MAX};
@@ -171,7 +172,7 @@ fn request(of: &EndpointConfig, call: &InferCall, body: Bytes, timeout: Duration
         // The operator says where it is, and which networks the host reaches.
         private: true,
         timeout,
-        answer_bytes_max: BODY_BYTES_MAX,
+        room: Arc::new(Semaphore::new(BODY_BYTES_MAX)),
     }
 }
 

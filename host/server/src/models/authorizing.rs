@@ -95,7 +95,7 @@ pub async fn authorize(
                 }
             };
             for secret in credentials.secrets() {
-                filled.keep(name.clone(), Value::new(secret.as_bytes().to_vec()));
+                filled.keep(&name, &Value::new(secret.as_bytes().to_vec()));
             }
             signed(request, &region, service, &credentials)?;
         }
@@ -127,7 +127,7 @@ fn bearer(request: &mut HttpRequest, name: SecretName, value: Value, filled: &mu
     let mut text = text.map_err(|_| closed(name.as_str(), "it cannot stand in a field"))?;
     text.set_sensitive(true);
     request.headers.insert(header::AUTHORIZATION, text);
-    filled.keep(name, value);
+    filled.keep(&name, &value);
     Ok(())
 }
 

@@ -6,13 +6,14 @@
 
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, header};
-use tokio::sync::mpsc::Sender;
+use tokio::sync::{Semaphore, mpsc::Sender};
 use wharf_delivery::{Cost, ReserveRequest, Reserved, SpendRequest};
 use wharf_dispatch::{HttpAnswer, HttpFailed, HttpRequest, LlmCall, LlmSpent};
 use wharf_egress::Takes;
@@ -384,7 +385,7 @@ fn outgoing(call: &LlmCall, provider: (&str, &ProviderConfig), request: Request,
         // The operator says where it is, and which networks the host reaches.
         private: true,
         timeout,
-        answer_bytes_max: ANSWER_BYTES_MAX,
+        room: Arc::new(Semaphore::new(ANSWER_BYTES_MAX)),
     }
 }
 
