@@ -41,18 +41,12 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// An engine without a cache of compiled artifacts, as is best for this machine.
+    /// An engine without a cache of compiled artifacts.
     ///
     /// # Errors
     /// When the machine does not give what the engine needs.
     pub fn new() -> Result<Self, RuntimeError> {
-        let reset = Reset::of_this_machine();
-        if !reset.scan {
-            tracing::info!(
-                "this machine has swap, or does not tell: memories are reset without looking for dirty pages"
-            );
-        }
-        Self::with(reset)
+        Self::with(Reset::chosen())
     }
 
     /// The same that resets memories in this way.
@@ -188,7 +182,7 @@ mod tests {
 
     #[test]
     fn what_is_offered_is_linked_and_what_is_known_not_to_be_is_not() {
-        let engine = Engine::new(&config(Reset::of_this_machine()).unwrap()).unwrap();
+        let engine = Engine::new(&config(Reset::chosen()).unwrap()).unwrap();
         let mut linker = Linker::new(&engine);
         link(&mut linker).unwrap();
         // A linker takes nothing else under a name that it has.

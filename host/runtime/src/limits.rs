@@ -48,8 +48,8 @@ pub const EPOCH_MS: u64 = 1;
 /// Bytes of a guest's stack.
 pub const STACK_BYTES: usize = 512 << 10;
 
-/// Bytes of the lowest part of a memory that are reset by copying: where the kernel tells which pages are dirty, those only. It is
-/// more than an instance of a small Rust guest has in all, and no more than a plugin's places may keep resident.
+/// Bytes of the lowest part of a memory that are reset by copying. It is more than an instance of a small Rust guest has in all, and no more than a plugin's places may
+/// keep resident.
 pub const KEEP_RESIDENT_BYTES: usize = 512 << 10;
 
 /// Bytes of tables that are reset by copying.

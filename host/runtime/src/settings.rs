@@ -1,7 +1,6 @@
 //! The engine's settings: what guests may be made of, and how the pool gives memories and tables back.
 //!
-//! Invariant: two engines of this file with the same version of wasmtime take each other's compiled artifacts; what differs
-//! between machines is only how memory is reset.
+//! Invariant: two engines of this file with the same version of wasmtime take each other's compiled artifacts, however they reset memory.
 
 use std::num::NonZeroUsize;
 
@@ -20,7 +19,7 @@ pub(crate) const WASMTIME_VERSION: &str = "48.0.8";
 /// How an instance's memories and tables are made as they were, for the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reset {
-    /// Only the pages that were written to, which the kernel tells; else all of the first bytes.
+    /// Only the pages that were written to, as the kernel tells; else all of the first bytes. No host does so (docs/decisions/035): it is here to be measured.
     pub scan: bool,
     /// Bytes of a memory's start that are reset by copying; what lies above is given back to the kernel.
     pub memory_bytes: usize,
@@ -29,23 +28,11 @@ pub struct Reset {
 }
 
 impl Reset {
-    /// The best for this machine, by the table in docs/benchmarks.md.
+    /// As hosts do, by the table in docs/benchmarks.md.
     #[must_use]
-    pub fn of_this_machine() -> Self {
-        let scan = dirty_pages_are_visible();
-        Self { scan, memory_bytes: KEEP_RESIDENT_BYTES, table_bytes: TABLE_KEEP_RESIDENT_BYTES }
+    pub const fn chosen() -> Self {
+        Self { scan: false, memory_bytes: KEEP_RESIDENT_BYTES, table_bytes: TABLE_KEEP_RESIDENT_BYTES }
     }
-}
-
-/// Whether dirty pages can be found by scanning the page map. With swap they cannot: a dirty page that was swapped out is
-/// overlooked by wasmtime 48, and the next instance would see it.
-fn dirty_pages_are_visible() -> bool {
-    std::fs::read_to_string("/proc/swaps").is_ok_and(|swaps| !has_swap(&swaps))
-}
-
-/// Whether there is any, by what the kernel says of it: a head, and a line for each.
-fn has_swap(swaps: &str) -> bool {
-    swaps.lines().count() > 1
 }
 
 pub(crate) fn config(reset: Reset) -> wasmtime::Result<Config> {
@@ -96,13 +83,6 @@ pub(crate) fn compiler() -> wasmtime::Result<Config> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_machine_with_swap_is_known_by_what_its_kernel_says() {
-        let head = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
-        assert!(!has_swap("") && !has_swap(head));
-        assert!(has_swap(&format!("{head}/swapfile                               file\t\t2097148\t\t0\t\t-2\n")));
-    }
 
     #[test]
     fn the_version_is_that_of_the_wasmtime_in_use() {

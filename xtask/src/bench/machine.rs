@@ -18,7 +18,7 @@ pub struct Machine {
     kernel: String,
     /// What kind of file system the data is on.
     file_system: String,
-    /// Whether the machine has swap: without it wasmtime resets memories by looking for dirty pages.
+    /// Whether the machine has swap.
     swap: bool,
 }
 
