@@ -79,6 +79,8 @@ struct Call {
     request: HttpRequest,
     /// What it is made for.
     occasion: String,
+    /// What the attempt may send and get in all.
+    kib: u32,
     open: Open,
     held: Arc<()>,
     log: AttemptLog,
@@ -188,13 +190,13 @@ impl Gate {
         };
         let (context, log, held) = (Arc::clone(&self.context), self.log.clone(), Arc::clone(&self.held));
         let occasion = self.context.occasion.to_string().replace('.', "-");
-        Ok(Call { context, allowed, body, request, occasion, open, held, log })
+        Ok(Call { context, allowed, body, request, occasion, kib: host.http_kib, open, held, log })
     }
 }
 
 impl Call {
     async fn run(self, asked: Asked) -> Sent {
-        let Self { context, allowed, body, mut request, occasion, open, held, log } = self;
+        let Self { context, allowed, body, mut request, occasion, kib, open, held, log } = self;
         let Allowed { method, shown, url, access, .. } = allowed;
         let (tally, tape) = (&open.0, &context.tape);
         let fail = |asked, error, code, reason: &str| {
@@ -207,8 +209,9 @@ impl Call {
         request.body = match tokio::time::timeout(request.timeout, whole(body, &request.room)).await {
             Ok(Ok(body)) => body,
             Ok(Err(Unread::TooLong)) => {
-                let reason = "its body is longer than what is left of what the attempt may send and get";
-                return fail(asked, Error::HttpRequestBodySize(None), Code::LimitHttp, reason);
+                let reason =
+                    format!("its body is longer than what is left of the {kib} KiB that the attempt may send and get");
+                return fail(asked, Error::HttpRequestBodySize(None), Code::LimitHttp, &reason);
             }
             Ok(Err(Unread::Broken(error))) => {
                 let reason = format!("its body broke off: {error}");
