@@ -89,7 +89,7 @@ impl wharf_gateway::Archive for HostAdapter {
                 format!("nothing comes on a feed any more, since the log failed: {failure}"),
             ));
         }
-        Ok(feed::follow(self.dispatcher.clone(), tenant.clone(), from))
+        feed::follow(self.dispatcher.clone(), tenant.clone(), from)
     }
 
     async fn explain(

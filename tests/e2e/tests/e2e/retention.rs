@@ -81,6 +81,12 @@ fn segments_past_retention_go_and_nothing_goes_with_them_that_is_still_needed() 
     until_trimmed(&site, &host, "first");
     let (status, problem) = host.get(&format!("/v1/tenants/acme/events/{}", rejected["position"].as_str().unwrap()));
     assert_eq!((status, &problem["code"]), (404, &"event-unknown".into()), "the archive let go of it: {problem}");
+    // A feed begins with the oldest that there is, or where it was told to: it leaves nothing out without a word.
+    let (status, problem) = host.get(&format!("/v1/tenants/acme/feed?from={}", rejected["position"].as_str().unwrap()));
+    assert_eq!((status, &problem["code"]), (404, &"event-unknown".into()), "{problem}");
+    let begins = problem["detail"].as_str().unwrap().split_once("begins with ").unwrap().1.split_once(',').unwrap().0;
+    host.first_line(&format!("/v1/tenants/acme/feed?from={begins}"));
+    host.first_line("/v1/tenants/acme/feed?from=0-0");
     let before = seen(&host);
     assert_eq!(before["dead"][0]["event"]["event"]["id"], "rejected", "a dead letter keeps its event: {before}");
     assert_eq!((&before["shared"], &before["stats"]["pending"]), (&"5".into(), &1.into()));
