@@ -36,6 +36,9 @@ pub struct QueueDocument {
     /// The plugin that consumes it, if one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consumer: Option<ConsumerDocument>,
+    /// The last frame of the log before it was made: what was sent before was to another, which had its name, and makes nothing a duplicate.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub since_k: u64,
 }
 
 /// A plugin that consumes a queue.
@@ -55,6 +58,11 @@ pub struct ConsumerDocument {
 
 fn one() -> u32 {
     1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(of: &u64) -> bool {
+    *of == 0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]

@@ -172,7 +172,8 @@ impl Dispatcher {
         let delayed = delay_ms.filter(|delay_ms| *delay_ms > 0 || settings.delay_ms > 0 && !settings.ordered);
         let request = rules.accepting(tenant, BusName::of_queue(queue), events);
         must_fit(&request).map_err(AcceptError::from)?;
-        Ok(AcceptRequest { delayed: delayed.map(|delay_ms| (queue.clone(), delay_ms)), ..request })
+        let since_k = request.since_k.max(settings.since_k);
+        Ok(AcceptRequest { since_k, delayed: delayed.map(|delay_ms| (queue.clone(), delay_ms)), ..request })
     }
 
     /// Lets somebody have the next messages of a queue, and waits for the first where there is none.

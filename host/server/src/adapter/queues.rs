@@ -85,12 +85,14 @@ impl Queues for HostAdapter {
         expected: Expected,
     ) -> Result<Put<MessageQueueView>, Refusal> {
         self.known(&of.tenant)?;
-        let settings = read_queue(&document, &of.queue).map_err(rules::wrong)?;
+        let mut settings = read_queue(&document, &of.queue).map_err(rules::wrong)?;
         let set = self.dispatcher.rules();
         if let Some(by) = &settings.consumer {
             set.may_consume(&of.tenant, by).map_err(|error| Refusal::new(error.code(), error.to_string()))?;
         }
-        let created = set.queue(&of.tenant, &of.queue).is_none();
+        let before = set.queue(&of.tenant, &of.queue);
+        settings.since_k = before.map_or_else(|| self.dispatcher.archive().last_k(), |before| before.settings.since_k);
+        let created = before.is_none();
         let named = (ObjectKind::Queue, ObjectName::from(&of.queue));
         let put = self.put_object(&of.tenant, named, &settings, rules::taken(expected)).await;
         let fate = put.map_err(|error| not_changed(&error))?;

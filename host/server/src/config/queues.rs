@@ -137,6 +137,7 @@ pub(super) fn read_one(table: &Table<'_>, name: &QueueName) -> QueueDocument {
         backlog: table.integer("backlog"),
         paused: table.boolean("paused").unwrap_or(false),
         consumer: table.table("consumer").and_then(|table| read_consumer(&table)),
+        since_k: 0,
     }
 }
 

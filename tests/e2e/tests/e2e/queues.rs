@@ -365,6 +365,32 @@ fn a_queue_goes_when_no_rule_needs_it_and_its_messages_are_dead_letters_then() {
 }
 
 #[test]
+fn a_queue_that_is_made_again_knows_nothing_of_what_was_sent_to_the_one_before() {
+    let site = site("");
+    let host = site.start("serve");
+    let side = "/v1/tenants/acme/queues/side";
+    let sent = |host: &Host| {
+        let message = json!({"specversion": "1.0", "id": "one", "source": "test", "type": "side"});
+        let (status, answer) =
+            host.post(&format!("{side}/messages"), "application/cloudevents+json", message.to_string());
+        assert_eq!(status, 202, "{answer}");
+        answer["duplicate"] == true
+    };
+    assert_eq!(host.put(side, None, "{}").0, 201);
+    assert_eq!([sent(&host), sent(&host)], [false, true]);
+    assert_eq!((host.delete(side), host.put(side, None, "{}").0), (204, 201));
+    assert_eq!([sent(&host), sent(&host)], [false, true]);
+    // Other settings make it no other queue, and neither does a start.
+    assert_eq!((host.put(side, None, r#"{"visibility": "1h"}"#).0, sent(&host)), (200, true));
+    assert_eq!(host.stop(), Some(0));
+    let host = site.start("serve");
+    assert!(sent(&host));
+    assert_eq!((host.delete(side), host.put(side, None, "{}").0), (204, 201));
+    assert!(!sent(&host));
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
 fn messages_of_an_ordered_queue_come_one_after_the_other_in_each_key_and_side_by_side_across_keys() {
     let site = site("ordered = true\nvisibility = \"1h\"");
     let host = site.start("serve");
