@@ -15,6 +15,9 @@ pub const TENANT_PENDING_MAX: u32 = 500_000;
 /// Bytes of the keys and values of one tenant where nothing else is said.
 pub const VALUE_BYTES_PER_TENANT: u64 = 10 << 30;
 
+/// Bytes of the components and models that a tenant keeps, unless its settings say otherwise.
+pub const UPLOAD_BYTES_PER_TENANT: u64 = 10 << 30;
+
 /// Deliveries that may wait before handlers may publish no more to anyone: what is under way has some room above admission.
 pub const PUBLISHING_PENDING_MAX: u64 = 24_000_000;
 

@@ -10,7 +10,7 @@ use wharf_event::{BusName, Code, Target, TenantName};
 
 use crate::{
     Usage, Used, hour_of,
-    limits::{TENANT_PENDING_MAX, VALUE_BYTES_PER_TENANT},
+    limits::{TENANT_PENDING_MAX, UPLOAD_BYTES_PER_TENANT, VALUE_BYTES_PER_TENANT},
     tables::{TableError, Tables},
     usage::HOUR_MS,
 };
@@ -25,6 +25,9 @@ pub struct Quotas {
     /// Bytes of its keys and values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kv_bytes: Option<u64>,
+    /// Bytes of the components and models that it keeps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upload_bytes: Option<u64>,
     /// Deliveries that may wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backlog: Option<u32>,
@@ -71,6 +74,12 @@ impl Quotas {
     #[must_use]
     pub fn kv_bytes(&self) -> u64 {
         self.kv_bytes.unwrap_or(VALUE_BYTES_PER_TENANT)
+    }
+
+    /// Bytes of the components and models that it keeps.
+    #[must_use]
+    pub fn upload_bytes(&self) -> u64 {
+        self.upload_bytes.unwrap_or(UPLOAD_BYTES_PER_TENANT)
     }
 
     /// Deliveries that may wait.

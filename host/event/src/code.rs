@@ -134,6 +134,7 @@ codes! {
     QuotaReceive "quota-receive" 429 "More events come in a second than the tenant may send";
     QuotaPublish "quota-publish" 500 "More events are published a second than may be";
     QuotaKv "quota-kv" 500 "The tenant has as many bytes of keys and values as it may";
+    QuotaUploads "quota-uploads" 413 "The tenant keeps as many bytes of components and models as it may";
     QuotaCpu "quota-cpu" 429 "The tenant's plugins used their CPU time of this hour";
     QuotaBytes "quota-bytes" 429 "The tenant's plugins passed their bytes of this hour";
     QuotaCalls "quota-calls" 429 "The tenant's plugins made their host calls of this hour";

@@ -103,6 +103,7 @@ pages! {
     QuotaReceive "quota-receive",
     QuotaPublish "quota-publish",
     QuotaKv "quota-kv",
+    QuotaUploads "quota-uploads",
     QuotaCpu "quota-cpu",
     QuotaBytes "quota-bytes",
     QuotaCalls "quota-calls",

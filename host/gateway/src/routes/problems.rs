@@ -187,6 +187,7 @@ pub(super) const OF_MODEL_PUT: &[Code] = &[
     Code::ModelVersionUnknown,
     Code::ModelOfFile,
     Code::ModelsTooMany,
+    Code::QuotaUploads,
     Code::ModelUnfit,
     Code::ReleaseMismatch,
     Code::DiskFull,

@@ -325,6 +325,7 @@ pub const ROUTES: &[Route] = &[
             Code::TenantUnknown,
             Code::PluginUnknown,
             Code::PluginOfFile,
+            Code::QuotaUploads,
             Code::ReleaseUnknown,
             Code::ReleaseMismatch,
             Code::SignatureInvalid,

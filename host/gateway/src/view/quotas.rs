@@ -8,6 +8,9 @@ use wharf_event::PluginName;
 pub struct QuotasView {
     /// Bytes of keys and values.
     pub kv_bytes: QuotaView,
+    /// Bytes of the components and models that it keeps.
+    #[serde(default)]
+    pub upload_bytes: QuotaView,
     /// Deliveries that wait.
     pub backlog: QuotaView,
     /// Milliseconds of CPU time in this hour.

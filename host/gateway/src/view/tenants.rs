@@ -43,6 +43,9 @@ pub struct TenantSettingsView {
     /// Bytes of its keys and values, as one would write it, where it is not the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kv_size: Option<String>,
+    /// Bytes of the components and models that it keeps, as one would write it, where it is not the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload_size: Option<String>,
     /// Deliveries that may wait, where it is not the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backlog: Option<u32>,

@@ -84,6 +84,7 @@ impl wharf_gateway::Models for HostAdapter {
         if let (Some(known), Some(_)) = (there.version(&version), self.registry.models.size(&version)) {
             return Ok(Put { now: version_view(known, there.batch.is_some()), created: false });
         }
+        self.may_keep_more(&of.tenant).await?;
         let (this, since_k) = (self.clone(), self.dispatcher.rules().since_k(&of.tenant));
         // What was begun is ended: who goes away when all bytes are here leaves a version, and not a file that nobody knows.
         let received = tokio::spawn(async move { this.model_received(of, since_k, (version, note), bytes).await });

@@ -62,6 +62,7 @@ impl HostAdapter {
         }
         Ok(QuotasView {
             kv_bytes: QuotaView { used: used.kv_bytes, most: Some(quotas.kv_bytes()) },
+            upload_bytes: QuotaView { used: self.kept_of(tenant).await?, most: Some(quotas.upload_bytes()) },
             backlog: QuotaView { used: used.pending, most: Some(u64::from(quotas.backlog())) },
             cpu_ms_per_hour: QuotaView { used: Hourly::CpuMs.of(&used.hour), most: quotas.cpu_ms_per_hour },
             bytes_per_hour: QuotaView { used: Hourly::Bytes.of(&used.hour), most: quotas.bytes_per_hour },

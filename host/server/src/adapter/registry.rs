@@ -155,6 +155,7 @@ impl wharf_gateway::Registry for HostAdapter {
             let detail = "as many releases of this tenant as may wait until they are made ready";
             return Err(Refusal::new(Code::Overloaded, detail).retry_after_s(5));
         }
+        self.may_keep_more(&of.of.tenant).await?;
         let this = self.clone();
         // What was begun is ended: who goes away when all bytes are here leaves a release, and not a file that nobody knows.
         let received = tokio::spawn(async move { this.received(of, note, bytes).await });
@@ -352,6 +353,24 @@ impl HostAdapter {
         self.registry.uploads.take(tenant, digest).ok_or_else(|| {
             Refusal::new(Code::Overloaded, "as many uploads as there may be are under way").retry_after_s(1)
         })
+    }
+
+    /// Bytes of the components and models that a tenant keeps.
+    pub(super) async fn kept_of(&self, tenant: &TenantName) -> Result<u64, Refusal> {
+        self.registry.kept_bytes(tenant).await.map_err(|error| {
+            tracing::error!(%tenant, "what a tenant keeps cannot be read: {error:#}");
+            Refusal::new(Code::Internal, "what the tenant keeps cannot be read")
+        })
+    }
+
+    /// Whether a tenant may send more to be kept. It is asked before the bytes come, so the last of them may be beyond what it may keep.
+    pub(super) async fn may_keep_more(&self, tenant: &TenantName) -> Result<(), Refusal> {
+        let (kept, most) = (self.kept_of(tenant).await?, self.dispatcher.rules().settings(tenant).quotas.upload_bytes());
+        if kept < most {
+            return Ok(());
+        }
+        let detail = format!("the tenant keeps {kept} bytes of components and models, and may keep {most}");
+        Err(Refusal::new(Code::QuotaUploads, detail))
     }
 
     pub(super) fn has_room(&self) -> Result<(), Refusal> {

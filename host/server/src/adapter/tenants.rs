@@ -267,6 +267,7 @@ pub fn settings(settings: &TenantSettings) -> TenantSettingsView {
         concurrency: settings.concurrency,
         memory_mib: settings.memory_mib,
         kv_size: quotas.kv_bytes.map(size_text),
+        upload_size: quotas.upload_bytes.map(size_text),
         backlog: quotas.backlog,
         receive_per_s: quotas.receive_per_s,
         publish_per_s: quotas.publish_per_s,

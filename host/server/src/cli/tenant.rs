@@ -297,6 +297,7 @@ fn lines(quotas: &QuotasView) -> Vec<String> {
     let count = |number: u64| number.to_string();
     let facts = [
         ("keys and values", of(quotas.kv_bytes, &amount)),
+        ("components and models", of(quotas.upload_bytes, &amount)),
         ("deliveries waiting", of(quotas.backlog, &count)),
         ("cpu this hour", of(quotas.cpu_ms_per_hour, &|ms| lasted(ms.saturating_mul(1_000)))),
         ("bytes this hour", of(quotas.bytes_per_hour, &amount)),

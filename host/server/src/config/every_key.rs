@@ -123,6 +123,7 @@ fn quota_cases() -> [Case; 7] {
     };
     [
         case("kv_size", "'7KiB'", "kv_bytes", json!(7_168), "'7KB'"),
+        case("upload_size", "'7KiB'", "upload_bytes", json!(7_168), "'7KB'"),
         case("backlog", "7", "backlog", json!(7), "0"),
         case("receive_per_s", "7", "receive_per_s", json!(7), "0"),
         case("publish_per_s", "7", "publish_per_s", json!(7), "0"),

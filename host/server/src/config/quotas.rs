@@ -25,6 +25,13 @@ pub(super) const KV_SIZE: Key = key(
     Otherwise::Default(|| json!(size_text(Quotas::default().kv_bytes()))),
 );
 
+pub(super) const UPLOAD_SIZE: Key = key(
+    "upload_size",
+    "Bytes of the components and models that it keeps.",
+    Shape::Size,
+    Otherwise::Default(|| json!(size_text(Quotas::default().upload_bytes()))),
+);
+
 pub(super) const BACKLOG: Key = key(
     "backlog",
     "Deliveries that may wait.",
@@ -71,6 +78,7 @@ pub(super) fn read(table: &Table<'_>) -> Quotas {
     let defaults = Quotas::default();
     Quotas {
         kv_bytes: table.size_bytes("kv_size").filter(|bytes| *bytes != defaults.kv_bytes()),
+        upload_bytes: table.size_bytes("upload_size").filter(|bytes| *bytes != defaults.upload_bytes()),
         backlog: table.integer("backlog").filter(|most| *most != defaults.backlog()),
         receive_per_s: table.integer("receive_per_s"),
         publish_per_s: table.integer("publish_per_s"),

@@ -2,6 +2,7 @@
 //! into force in `wharf-dispatch`.
 
 mod components;
+mod kept;
 mod places;
 mod prepare;
 mod restock;

@@ -79,6 +79,13 @@ impl Preparing {
         of.map(|((_, _, release), progress)| (*release, progress.clone())).collect()
     }
 
+    /// The components of a tenant that are on their way, each with its bytes.
+    pub fn sizes(&self, tenant: &TenantName) -> Vec<(Digest, u64)> {
+        let all = self.all();
+        let its = all.iter().filter(|((of, ..), progress)| of == tenant && progress.state != ReleaseState::Failed);
+        its.map(|((.., release), progress)| (*release, progress.bytes)).collect()
+    }
+
     fn all(&self) -> std::sync::MutexGuard<'_, HashMap<Whose, Progress>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }

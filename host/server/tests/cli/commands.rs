@@ -319,7 +319,7 @@ fn what_tail_leaves_out_for_its_rate_is_counted_and_nothing_is_left_out_untold()
 fn top_counts_what_the_feed_tells_until_it_has_looked_often_enough() {
     let stats = json!({"events": 9, "duplicates": 0, "deliveries": 9, "attempts": 9, "published": 0, "retries": 0,
         "dead_letters": 0, "pending": 7, "conflicts": 0, "p50_ms": null, "p99_ms": null, "quarantined": []});
-    let quotas = json!({"kv_bytes": {"used": 1_500, "most": 2_000_000}, "backlog": {"used": 7, "most": 9},
+    let quotas = json!({"kv_bytes": {"used": 1_500, "most": 2_000_000}, "upload_bytes": {"used": 23}, "backlog": {"used": 7, "most": 9},
         "cpu_ms_per_hour": {"used": 20}, "bytes_per_hour": {"used": 21}, "host_calls_per_hour": {"used": 22}, "plugins": [{"plugin": "slow", "backlog": {"used": 7}}]});
     let host = || {
         let host = Host::start().stays_open_after("GET feed", &(received(1) + &received(2)));

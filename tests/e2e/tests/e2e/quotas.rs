@@ -3,7 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::host::{Host, Site, wharf};
+use crate::{
+    host::{Host, Site, wharf},
+    registry::{run, upload, variant},
+};
 
 const TEN_YEARS: &str = r#"first = "3650d", max = "3650d", attempts = 5, age = "7300d""#;
 
@@ -120,6 +123,30 @@ fn plugins_publish_as_fast_as_they_may_and_keep_as_much_as_they_may() {
     assert_eq!(host.stop(), Some(0));
     let (status, found, said) = site.examine(&["doctor"]);
     assert_eq!((status, &found["findings"]), (0, &json!([])), "{found} {said}");
+}
+
+#[test]
+fn a_tenant_uploads_no_more_than_it_may_keep() {
+    let site = Site::new("default_tenant = \"acme\"\n[tenants.acme]\nupload_size = \"1KiB\"\n");
+    let host = site.start("serve");
+    let kept = |host: &Host| quotas(host)["upload_bytes"].clone();
+    assert_eq!(kept(&host), json!({"used": 0, "most": 1_024}));
+    let [first, second] = [1, 2].map(|number| variant(&site, number));
+    for plugin in ["made", "other"] {
+        assert_eq!(run(&host, &["plugin", "set", plugin]).0, 0);
+    }
+    let release = upload(&host, &first);
+    let bytes = std::fs::metadata(&first).unwrap().len();
+    assert_eq!(kept(&host)["used"], bytes);
+    let (exit, problem) = run(&host, &["plugin", "upload", "made", &second]);
+    assert_eq!((exit, &problem["code"]), (6, &json!("quota-uploads")), "{problem}");
+    // What is kept already is no more, and a plugin that goes makes room.
+    assert_eq!(upload(&host, &first), release);
+    assert_eq!(run(&host, &["plugin", "rm", "made"]).0, 0);
+    assert_eq!(run(&host, &["plugin", "set", "made"]).0, 0);
+    assert_eq!(kept(&host)["used"], 0);
+    upload(&host, &second);
+    assert_eq!(host.stop(), Some(0));
 }
 
 #[test]

@@ -188,7 +188,7 @@ const RULES: [&str; 6] = [
 /// What is said of tenants and buses that are made and go.
 const TENANTS: [&str; 12] = [
     "tenant create made",
-    "tenant set made backlog=7 kv_size=1MiB receive_per_s=7 publish_per_s=7 cpu_per_hour=1h bytes_per_hour=1GiB host_calls_per_hour=7",
+    "tenant set made backlog=7 kv_size=1MiB upload_size=1GiB receive_per_s=7 publish_per_s=7 cpu_per_hour=1h bytes_per_hour=1GiB host_calls_per_hour=7",
     "tenant suspend made",
     "tenant ls",
     "tenant show made",
