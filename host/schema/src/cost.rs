@@ -15,14 +15,14 @@ use crate::{
 pub(crate) struct Cost {
     /// Work for one value.
     pub(crate) value: u64,
-    /// Work of regular expressions for each byte of text.
-    pub(crate) patterns: u64,
+    /// Work for each byte of text: regular expressions, formats, and what is said of its content.
+    pub(crate) text: u64,
 }
 
 impl Cost {
     /// The work for an event with so many values and so many bytes of text.
     pub(crate) fn of_event(&self, values: u64, text_bytes: u64) -> u64 {
-        values.saturating_mul(self.value).saturating_add(text_bytes.saturating_mul(self.patterns))
+        values.saturating_mul(self.value).saturating_add(text_bytes.saturating_mul(self.text))
     }
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn count(graph: &Graph) -> Result<Cost, SchemaErrors> {
         let met = graph.closure(&start, VALUE_WORK_MAX).ok_or_else(too_dear)?;
         let nodes = || met.iter().filter_map(|(&number, &times)| Some((graph.nodes.get(number)?, times)));
         cost.value = cost.value.max(nodes().map(|(node, times)| node.weight.saturating_mul(times)).sum());
-        cost.patterns = cost.patterns.max(nodes().map(|(node, times)| node.patterns.saturating_mul(times)).sum());
+        cost.text = cost.text.max(nodes().map(|(node, times)| node.text.saturating_mul(times)).sum());
         for next in below(&nodes().collect::<Vec<_>>()) {
             steps += 1 + next.len();
             if !next.is_empty() && !seen.contains(&next) {

@@ -9,7 +9,10 @@ use serde_json::{Map, Value};
 use crate::{
     document::Document,
     error::{SchemaError, SchemaErrors, SchemaReason, cut},
-    limits::{CHAIN_MAX, MISTAKES_MAX, PATTERNS_MAX, SCHEMA_DEPTH_MAX, SORTING_WORK, SUBSCHEMAS_MAX, UNEVALUATED_WORK},
+    limits::{
+        CHAIN_MAX, MISTAKES_MAX, PARSING_WORK, PATTERNS_MAX, READING_WORK, SCHEMA_DEPTH_MAX, SORTING_WORK,
+        SUBSCHEMAS_MAX, UNEVALUATED_WORK,
+    },
     pattern,
     pointer::below,
 };
@@ -73,8 +76,8 @@ pub(crate) struct Node {
     pub(crate) pointer: String,
     /// What it costs to hold one value against it, whatever is below it.
     pub(crate) weight: u64,
-    /// What its regular expressions cost for each byte of a text.
-    pub(crate) patterns: u64,
+    /// What it costs for each byte of a text beside: its regular expressions, its format, what it says of the content.
+    pub(crate) text: u64,
     /// Schemas that apply to the same value.
     pub(crate) same: Vec<usize>,
     /// Schemas of members, by name.
@@ -154,12 +157,14 @@ impl Builder<'_> {
                 ("$ref" | "$dynamicRef", Value::String(reference)) => {
                     self.references.push((number, at.clone(), reference.clone()));
                 }
-                ("pattern", Value::String(pattern)) => node.patterns += self.pattern(pattern, at.clone())?,
+                ("pattern", Value::String(pattern)) => node.text += self.pattern(pattern, at.clone())?,
                 ("patternProperties", Value::Object(table)) => {
                     for pattern in table.keys() {
-                        node.patterns += self.pattern(pattern, below(&at, pattern))?;
+                        node.text += self.pattern(pattern, below(&at, pattern))?;
                     }
                 }
+                ("format" | "contentEncoding", Value::String(_)) => node.text += READING_WORK,
+                ("contentMediaType", Value::String(_)) => node.text += PARSING_WORK,
                 ("uniqueItems", Value::Bool(true)) => node.weight += SORTING_WORK,
                 ("unevaluatedProperties" | "unevaluatedItems", _) => node.weight += UNEVALUATED_WORK,
                 _ => {}

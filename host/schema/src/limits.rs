@@ -35,11 +35,17 @@ pub const SORTING_WORK: u64 = 16;
 /// Work of `unevaluatedProperties` or `unevaluatedItems` for each value: all that applies is gone through again.
 pub const UNEVALUATED_WORK: u64 = 64;
 
+/// Work of a `format` or a `contentEncoding` for each byte of a text.
+pub const READING_WORK: u64 = 1;
+
+/// Work of a `contentMediaType` for each byte of a text: it is parsed.
+pub const PARSING_WORK: u64 = 4;
+
 /// Places of an event that are told apart when a schema's work is counted, and steps of that counting.
 pub const COUNTING_STEPS_MAX: usize = 1_000_000;
 
-/// Work for one event: its values times the work for a value, and the bytes of its text times that of the expressions that one
-/// text meets. A unit was at most 15 ns where we looked for the dearest events, so this is under a second for 1 MiB.
+/// Work for one event: its values times the work for a value, and the bytes of its text times that of the expressions, formats
+/// and contents that one text meets. A unit was at most 15 ns where we looked for the dearest events, so this is under a second for 1 MiB.
 pub const EVENT_WORK_MAX: u64 = 50_000_000;
 
 /// Work up to which every failing place is looked for; beyond, it is only said that there is one.

@@ -61,6 +61,12 @@ impl Schema {
         self.document.draft
     }
 
+    /// The work for a payload of so many bytes, at most: a value or a name has two of them at least, with what is between.
+    #[must_use]
+    pub fn work_at_most(&self, bytes: u64) -> u64 {
+        self.cost.of_event(bytes / 2 + 1, bytes)
+    }
+
     /// Holds a payload against the schema; the payload is JSON text.
     ///
     /// # Errors

@@ -105,6 +105,26 @@ fn expressions_that_backtrack_are_refused_and_large_ones_are_paid_for_by_the_byt
 }
 
 #[test]
+fn texts_are_paid_for_by_the_byte_wherever_their_format_or_content_is_looked_at() {
+    let text = json!("1".repeat(1 << 20));
+    for said in [
+        json!({ "contentMediaType": "application/json" }),
+        json!({ "contentEncoding": "base64" }),
+        json!({ "format": "uri" }),
+    ] {
+        let of = |times: usize| {
+            let all = vec![said.clone(); times];
+            schema(&json!({ "$schema": "http://json-schema.org/draft-07/schema#", "items": { "allOf": all } }))
+        };
+        let many = of(100).validate_json(&json!([text])).unwrap_err().to_string();
+        assert!(many.contains(TOO_LARGE), "{said}: {many}");
+        let told = of(2).validate_json(&json!([text])).map_or_else(|error| error.to_string(), |()| String::new());
+        assert!(!told.contains(TOO_LARGE), "{said}: {told}");
+        assert!(of(100).work_at_most(32 << 10) > 3_000_000);
+    }
+}
+
+#[test]
 fn lists_of_empty_lists_are_told_apart_without_comparing_each_with_each() {
     // A hash of what is in them is the same for all of these: by pairs these would be 800 million comparisons.
     let one = |n: u32| (0..16).map(|bit| if n >> bit & 1 == 1 { json!([[]]) } else { json!([]) }).collect::<Value>();

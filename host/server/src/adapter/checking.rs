@@ -15,8 +15,9 @@ use wharf_event::{BusName, Code, Data, Event, SCHEMA_ATTRIBUTE, SCHEMA_VIOLATED,
 use wharf_gateway::{Mistake, Refusal};
 use wharf_schema::{Schema, Violation, Violations};
 
-/// Bytes of payloads beyond which they are looked at on a thread that may block.
-pub(super) const INLINE_BYTES_MAX: usize = 32 * 1024;
+/// Bytes of payloads, and work of their schemas, beyond which they are looked at on a thread that may block.
+const INLINE_BYTES_MAX: u64 = 32 * 1024;
+const INLINE_WORK_MAX: u64 = 500_000;
 
 /// Violations of a tenant's events on a bus, in a mode.
 pub(super) type Counted = BTreeMap<(TenantName, BusName, SchemaMode), u64>;
@@ -133,10 +134,17 @@ impl ReadySet {
         self.on.get(bus)?.get(event.kind()).map(Arc::as_ref)
     }
 
-    /// Bytes of payloads that are looked at.
-    pub(super) fn bytes(&self, bus: &BusName, events: &[Event]) -> usize {
-        let looked_at = events.iter().filter(|event| self.for_event(bus, event).is_some());
-        looked_at.filter_map(|event| event.data().map(|data| data.bytes().len())).sum()
+    /// Whether events are looked at so quickly that nobody notices who waits for the thread.
+    pub(super) fn is_quick(&self, bus: &BusName, events: &[Event]) -> bool {
+        let (mut bytes, mut work) = (0, 0_u64);
+        for event in events {
+            if let (Some(ready), Some(data)) = (self.for_event(bus, event), event.data()) {
+                let of_event = data.bytes().len() as u64;
+                bytes += of_event;
+                work = work.saturating_add(ready.schema.work_at_most(of_event));
+            }
+        }
+        bytes <= INLINE_BYTES_MAX && work <= INLINE_WORK_MAX
     }
 }
 

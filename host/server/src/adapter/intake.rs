@@ -6,11 +6,7 @@ use wharf_dispatch::{Step, rfc3339};
 use wharf_event::{BusName, Code, Event, TenantName};
 use wharf_gateway::{Intake, PlainIdentity, Refusal, view::Accepted};
 
-use super::{
-    HostAdapter, blocking,
-    checking::{INLINE_BYTES_MAX, ReadySet},
-    not_accepted, refused, unknown,
-};
+use super::{HostAdapter, blocking, checking::ReadySet, not_accepted, refused, unknown};
 
 /// Seconds after which whoever met a full disk may try again: room is made by people or by retention, not in a moment.
 pub(super) const DISK_FULL_RETRY_S: u32 = 10;
@@ -118,12 +114,12 @@ impl HostAdapter {
         bus: &BusName,
         events: Vec<Event>,
     ) -> Result<Vec<Result<Event, Refusal>>, Refusal> {
-        let bytes = ready.bytes(bus, &events);
+        let is_quick = ready.is_quick(bus, &events);
         let (checking, of) = (Arc::clone(&self.checking), (tenant.clone(), bus.clone()));
         let check = move || {
             let one = |event| checking.check(&ready, (&of.0, &of.1), event);
             events.into_iter().map(one).collect()
         };
-        if bytes <= INLINE_BYTES_MAX { Ok(check()) } else { blocking(move || Ok(check())).await }
+        if is_quick { Ok(check()) } else { blocking(move || Ok(check())).await }
     }
 }

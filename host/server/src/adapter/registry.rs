@@ -365,7 +365,8 @@ impl HostAdapter {
 
     /// Whether a tenant may send more to be kept. It is asked before the bytes come, so the last of them may be beyond what it may keep.
     pub(super) async fn may_keep_more(&self, tenant: &TenantName) -> Result<(), Refusal> {
-        let (kept, most) = (self.kept_of(tenant).await?, self.dispatcher.rules().settings(tenant).quotas.upload_bytes());
+        let (kept, most) =
+            (self.kept_of(tenant).await?, self.dispatcher.rules().settings(tenant).quotas.upload_bytes());
         if kept < most {
             return Ok(());
         }
