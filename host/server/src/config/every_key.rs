@@ -117,7 +117,7 @@ fn case(path: &str, good: &'static str, (whose, at): (&str, &str), read: Value, 
 }
 
 /// The quotas of a tenant.
-fn quota_cases() -> [Case; 7] {
+fn quota_cases() -> [Case; 8] {
     let case = |name: &str, good, at: &str, read, bad| {
         (format!("tenants.*.{name}"), good, format!("/tenants/acme/settings/quotas/{at}"), read, bad)
     };

@@ -17,7 +17,7 @@ impl Registry {
     pub async fn kept_bytes(&self, tenant: &TenantName) -> Result<u64> {
         let mut kept: BTreeMap<_, _> = self.preparing.sizes(tenant).into_iter().collect();
         for object in self.objects(tenant, ObjectKind::Release).await? {
-            if let Some(release) = object.name.release() {
+            if let Some((_, release)) = object.name.release() {
                 kept.insert(release, serde_json::from_slice::<ReleaseObject>(&object.document)?.bytes);
             }
         }

@@ -132,9 +132,10 @@ fn a_tenant_uploads_no_more_than_it_may_keep() {
     let kept = |host: &Host| quotas(host)["upload_bytes"].clone();
     assert_eq!(kept(&host), json!({"used": 0, "most": 1_024}));
     let [first, second] = [1, 2].map(|number| variant(&site, number));
-    for plugin in ["made", "other"] {
-        assert_eq!(run(&host, &["plugin", "set", plugin]).0, 0);
-    }
+    site.write("settings.json", r#"{"grants": {"kv": ["made"], "publish": ["probe.*"]}}"#);
+    let settings = site.folder.path().join("settings.json").display().to_string();
+    let set = ["plugin", "set", "made", "--file", &settings];
+    assert_eq!(run(&host, &set).0, 0);
     let release = upload(&host, &first);
     let bytes = std::fs::metadata(&first).unwrap().len();
     assert_eq!(kept(&host)["used"], bytes);
@@ -143,7 +144,7 @@ fn a_tenant_uploads_no_more_than_it_may_keep() {
     // What is kept already is no more, and a plugin that goes makes room.
     assert_eq!(upload(&host, &first), release);
     assert_eq!(run(&host, &["plugin", "rm", "made"]).0, 0);
-    assert_eq!(run(&host, &["plugin", "set", "made"]).0, 0);
+    assert_eq!(run(&host, &set).0, 0);
     assert_eq!(kept(&host)["used"], 0);
     upload(&host, &second);
     assert_eq!(host.stop(), Some(0));
