@@ -3,8 +3,8 @@
 use wharf_event::{Code, Event, Position, QueueName, TenantName};
 
 use crate::{
-    DeliveryId, DeliveryRow, Record, StatsRow, TargetRef, accept, behind, carry, change, configure, edit, erase, fan,
-    fire, keys, models, moves, redrive, redriving, replay,
+    DeliveryId, DeliveryRow, Record, StatsRow, TargetRef, accept, behind, carry, change, configure, discard, edit,
+    erase, fan, fire, keys, models, moves, redrive, redriving, replay,
     rows::{DeadLetterRow, QueueRow, Row},
     seal, settle, sizes,
     tables::{Table, TableError, Tables},
@@ -57,6 +57,10 @@ pub fn apply<T: Tables>(
         }
         Record::Settle { .. } => settle::apply(record, position, time_ms, history, tables),
         Record::Redrive { tenant, queue, deliveries } => redrive::apply(tenant, queue, deliveries, time_ms, tables),
+        Record::Discard { tenant, queue, deliveries } => {
+            discard::apply(tenant, queue, deliveries, tables)?;
+            Ok(Vec::new())
+        }
         Record::Edited { tenant, queue, delivery, letter, .. } => {
             edit::apply((tenant, queue), *delivery, letter, tables);
             Ok(Vec::new())

@@ -9,7 +9,7 @@ use crate::{
     Attempt, CarriedRow, Details, ModelStep, Outcome, Published, Record, RecordKind, RecordingAt, SegmentFacts, Table,
     TargetRef, Used, ValueWrite, behind, change,
     codec::{DecodeError, Reader, Writer},
-    edit, erase, fire, moves, redrive, redriving, replay,
+    discard, edit, erase, fire, moves, redrive, redriving, replay,
     rows::Row as _,
 };
 
@@ -40,7 +40,7 @@ impl Record {
                 put_effects(&mut w, published, writes);
                 put_told(&mut w, attempt);
             }
-            Record::Redrive { tenant, queue, deliveries } => redrive::put((tenant, queue), deliveries, &mut w),
+            Record::Redrive { .. } | Record::Discard { .. } => redrive::put(self, &mut w),
             Record::Carry { tenant, events, rows } => {
                 w.str(tenant.as_str()).u16(ROWS_LAYOUT);
                 put_carried(&mut w, events, rows);
@@ -127,6 +127,7 @@ impl Record {
                 settled
             }
             RecordKind::Redrive => redrive::take(&mut r)?,
+            RecordKind::Discard => discard::take(&mut r)?,
             RecordKind::Carry => {
                 let tenant = r.parse("tenant")?;
                 if r.u16("layout of rows")? != ROWS_LAYOUT {

@@ -17,6 +17,7 @@ mod configure;
 mod consume;
 mod dedup;
 mod details;
+mod discard;
 mod document;
 mod edit;
 mod erase;
@@ -77,6 +78,7 @@ pub use codec::DecodeError;
 pub use configure::ConfigureRequest;
 pub use consume::{ConsumeRequest, Consumed};
 pub use details::{Details, LogLevel, LogLine, LogTail};
+pub use discard::DiscardRequest;
 pub use document::{
     BusDocument, Document, HostLimits, InputDocument, LimitsDocument, PatternText, PluginDocument, RetentionDocument,
     RuleDocument, TargetDocument, TenantDocument,

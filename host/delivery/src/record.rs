@@ -71,6 +71,8 @@ pub enum RecordKind {
     Served = 25,
     /// An attempt was settled, what it used and said, what is charged for it and to whom, and where a recording of it stands.
     Recorded = 26,
+    /// Dead letters were let go of.
+    Discard = 27,
 }
 
 /// An event that an attempt published, with its matched targets.
@@ -354,6 +356,15 @@ pub enum Record {
         /// How it stands.
         state: RedriveState,
     },
+    /// Dead letters were let go of.
+    Discard {
+        /// Whose they are.
+        tenant: TenantName,
+        /// The queue that they were in.
+        queue: QueueName,
+        /// Which ones.
+        deliveries: Vec<DeliveryId>,
+    },
     /// A plugin answered a request, and stored something for it. The events that it brought stand before it, in the same frame.
     Served {
         /// Whose it is.
@@ -368,7 +379,7 @@ pub enum Record {
 }
 
 impl RecordKind {
-    const ALL: [Self; 26] = [
+    const ALL: [Self; 27] = [
         Self::Configure,
         Self::Accept,
         Self::Settle,
@@ -395,6 +406,7 @@ impl RecordKind {
         Self::Redriving,
         Self::Served,
         Self::Recorded,
+        Self::Discard,
     ];
 
     /// The kind of that number.
@@ -419,6 +431,7 @@ impl Record {
                 None => RecordKind::Settled,
             },
             Record::Redrive { .. } => RecordKind::Redrive,
+            Record::Discard { .. } => RecordKind::Discard,
             Record::Carry { .. } => RecordKind::Carry,
             Record::Rules { .. } => RecordKind::Rules,
             Record::Cleaned { .. } => RecordKind::Cleaned,
@@ -452,6 +465,7 @@ impl Record {
             Record::Accept { tenant, .. }
             | Record::Settle { tenant, .. }
             | Record::Redrive { tenant, .. }
+            | Record::Discard { tenant, .. }
             | Record::Redriving { tenant, .. }
             | Record::Edited { tenant, .. }
             | Record::Model { tenant, .. }

@@ -37,13 +37,42 @@ pub enum RedriveWhich {
     After(Option<DeliveryId>),
 }
 
-/// What one record of a redrive moved.
+/// What one record of a redrive moved, or one that lets letters go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Redriven {
-    /// How many dead letters became deliveries.
+    /// How many dead letters left the queue.
     pub moved: u64,
     /// The last of them; none when there was nothing to move.
     pub last: Option<DeliveryId>,
+}
+
+/// The letters that are meant, which all lie in the queue.
+pub(crate) fn meant(
+    (tenant, queue): (&TenantName, &QueueName),
+    which: RedriveWhich,
+    tables: &impl Tables,
+) -> Result<Result<Vec<DeliveryId>, Refused>, TableError> {
+    if DeadLetterRow::depth(tables, tenant, queue)?.is_none() {
+        return Ok(Err(Refused::UnknownQueue));
+    }
+    Ok(Ok(match which {
+        RedriveWhich::Ids(mut ids) => {
+            ids.sort_unstable();
+            ids.dedup();
+            for id in &ids {
+                if DeadLetterRow::read(tables, &keys::dead_letter(tenant, queue, *id))?.is_none() {
+                    return Ok(Err(Refused::UnknownDeadLetter { id: *id }));
+                }
+            }
+            ids
+        }
+        RedriveWhich::After(after) => {
+            let after = after.map(|id| keys::dead_letter(tenant, queue, id));
+            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let page = tables.scan(Table::DeadLetters, &keys::queue(tenant, queue), from, REDRIVE_PAGE)?;
+            page.iter().filter_map(|(key, _)| keys::delivery_of(key)).collect()
+        }
+    }))
 }
 
 pub(crate) fn decide<T: Tables>(
@@ -52,26 +81,9 @@ pub(crate) fn decide<T: Tables>(
     tables: &T,
 ) -> Result<Result<Decision, Refused>, TableError> {
     let RedriveRequest { tenant, queue, which } = request;
-    if DeadLetterRow::depth(tables, &tenant, &queue)?.is_none() {
-        return Ok(Err(Refused::UnknownQueue));
-    }
-    let deliveries = match which {
-        RedriveWhich::Ids(mut ids) => {
-            ids.sort_unstable();
-            ids.dedup();
-            for id in &ids {
-                if DeadLetterRow::read(tables, &keys::dead_letter(&tenant, &queue, *id))?.is_none() {
-                    return Ok(Err(Refused::UnknownDeadLetter { id: *id }));
-                }
-            }
-            ids
-        }
-        RedriveWhich::After(after) => {
-            let after = after.map(|id| keys::dead_letter(&tenant, &queue, id));
-            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-            let page = tables.scan(Table::DeadLetters, &keys::queue(&tenant, &queue), from, REDRIVE_PAGE)?;
-            page.iter().filter_map(|(key, _)| keys::delivery_of(key)).collect()
-        }
+    let deliveries = match meant((&tenant, &queue), which, tables)? {
+        Ok(deliveries) => deliveries,
+        Err(refused) => return Ok(Err(refused)),
     };
     // They take their places behind those of their keys.
     let (mut places, mut begun) = (Vec::new(), HashSet::new());
@@ -120,10 +132,13 @@ pub(crate) fn apply(
     Ok(due)
 }
 
-pub(crate) fn put((tenant, queue): (&TenantName, &QueueName), deliveries: &[DeliveryId], w: &mut Writer) {
-    w.str(tenant.as_str()).str(queue.as_str()).count(deliveries.len());
-    for id in deliveries {
-        w.delivery(*id);
+/// Those that are sent again, or let go of.
+pub(crate) fn put(record: &Record, w: &mut Writer) {
+    if let Record::Redrive { tenant, queue, deliveries } | Record::Discard { tenant, queue, deliveries } = record {
+        w.str(tenant.as_str()).str(queue.as_str()).count(deliveries.len());
+        for id in deliveries {
+            w.delivery(*id);
+        }
     }
 }
 

@@ -84,6 +84,7 @@ impl Remains {
             | Record::Replay { state: None, .. }
             | Record::Configure { .. }
             | Record::Redrive { .. }
+            | Record::Discard { .. }
             | Record::Queue { .. }
             | Record::Ordered { .. }
             | Record::Fanned { .. }

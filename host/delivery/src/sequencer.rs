@@ -9,12 +9,12 @@ use wharf_event::{Code, Position, TenantName};
 
 use crate::{
     AcceptRequest, Accepted, BudgetSpent, CarryRequest, ChangeRequest, Changed, ChargeRequest, ConfigureRequest,
-    ConsumeRequest, DeliveryId, EditRequest, EraseRequest, FanRequest, FireRequest, ForgetRequest, KeepRequest, Moved,
-    ObjectKind, ObjectName, QueueRequest, QuotaSpent, ReadKey, Record, RedriveRequest, Redriven, RedrivingRequest,
-    ReplayRequest, ReserveRequest, Reserved, RulesRow, SegmentFacts, ServeRequest, SettleRequest, Settled,
-    SpendRequest, StatsRow, accept, answers, budgets, carry, change, consume,
+    ConsumeRequest, DeliveryId, DiscardRequest, EditRequest, EraseRequest, FanRequest, FireRequest, ForgetRequest,
+    KeepRequest, Moved, ObjectKind, ObjectName, QueueRequest, QuotaSpent, ReadKey, Record, RedriveRequest, Redriven,
+    RedrivingRequest, ReplayRequest, ReserveRequest, Reserved, RulesRow, SegmentFacts, ServeRequest, SettleRequest,
+    Settled, SpendRequest, StatsRow, accept, answers, budgets, carry, change, consume,
     dedup::{Dedup, Fingerprint},
-    edit,
+    discard, edit,
     erase::{self, ErasedRow},
     fan, fire,
     quotas::Hours,
@@ -44,6 +44,8 @@ pub enum Request {
     Serve(Box<ServeRequest>),
     /// Try dead letters again.
     Redrive(RedriveRequest),
+    /// Let go of dead letters.
+    Discard(DiscardRequest),
     /// Start a redrive at a rate, let it go on, or end it.
     Redriving(Box<RedrivingRequest>),
     /// Give a dead letter another event.
@@ -111,6 +113,8 @@ pub enum Answer {
     Settled(Settled),
     /// Dead letters were moved.
     Redriven(Redriven),
+    /// Dead letters are gone.
+    Discarded(Redriven),
     /// What became of messages of a queue.
     Moved(Moved),
     /// What was still needed is written again.
@@ -349,6 +353,7 @@ impl Sequencer {
             Request::Settle(request) => settle::decide(self, *request, now_ms, base, tables),
             Request::Serve(request) => serve::decide(self, *request, now_ms, base, tables),
             Request::Redrive(request) => redrive::decide(self, request, tables),
+            Request::Discard(request) => discard::decide(request, tables),
             Request::Redriving(request) => redriving::decide(self, *request, tables),
             Request::Edit(request) => edit::decide(*request, base, tables),
             Request::Carry(request) => Ok(Ok(carry::decide(request, base, tables)?)),

@@ -211,16 +211,17 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting, slot: &Arc<Slot>, spent
     ended
 }
 
-/// The release of an attempt: the stable one where that on trial is quarantined.
+/// The release of an attempt: the same for all of an ordering key, and the stable one where that on trial is quarantined.
 fn picked(
     attempts: &Attempts,
     waiting: &Waiting,
     (plugin, channel): (&Plugin, Option<&ChannelName>),
 ) -> Result<Picked, Stuck> {
-    let mut refusal = None;
+    let (mut refusal, delivery) = (None, waiting.id.to_key());
+    let key = waiting.row.target.key().map_or(&delivery[..], |key| key.as_str().as_bytes());
     // Further attempts are the stable release's.
     for is_first in [waiting.row.attempts == 0, false] {
-        let Some(picked) = plugin.pick(channel, &waiting.id.to_key(), is_first) else {
+        let Some(picked) = plugin.pick(channel, key, is_first) else {
             return Err(Stuck::Failed(Failure::new(Code::Internal, "its release is not ready; that is a defect")));
         };
         let release = picked.handler.digest();

@@ -133,14 +133,16 @@ impl Batches {
         Ok(true)
     }
 
-    /// The release that a batch is handled with; none where it is quarantined, or its tenant rests.
+    /// The release that a batch is handled with, by its first message and that one's ordering key; none where it is quarantined, or its tenant rests.
     fn picked(&self, first: &Message) -> Option<Picked> {
         let attempts = &self.dispatcher.attempts;
         if self.dispatcher.rules().settings(&self.tenant).suspended {
             return None;
         }
+        let delivery = first.receipt.delivery.to_key();
+        let key = first.row.target.key().map_or(&delivery[..], |key| key.as_str().as_bytes());
         [first.receives == 1, false].into_iter().find_map(|is_first| {
-            let picked = self.ready.plugin.pick(None, &first.receipt.delivery.to_key(), is_first)?;
+            let picked = self.ready.plugin.pick(None, key, is_first)?;
             let held = attempts.quarantine.holds(&self.tenant, picked.handler.digest());
             (!held || self.ready.plugin.limits.quarantine == OnQuarantine::DeadLetter).then_some(picked)
         })

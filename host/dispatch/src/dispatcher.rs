@@ -12,8 +12,8 @@ use tokio::{
     task::yield_now,
 };
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Accepted, Answer, DeadLetterRow, EditRequest, QuotaSpent, Quotas, RedriveRequest,
-    RedriveWhich, Redriven, Refused, Request, StatsRow, TableError, keys,
+    AcceptEvent, AcceptRequest, Accepted, Answer, DeadLetterRow, DiscardRequest, EditRequest, QuotaSpent, Quotas,
+    RedriveRequest, RedriveWhich, Redriven, Refused, Request, StatsRow, TableError, keys,
     limits::{ERASED_ROWS_MAX, REDRIVE_PAGE},
 };
 use wharf_event::{BusName, Digest, Event, PluginName, TenantName, limits::EVENTS_PER_TURN};
@@ -335,6 +335,17 @@ impl Dispatcher {
         self.has_room(&request)?;
         match self.attempts.partition.ask(Request::Redrive(request)).await? {
             Answer::Redriven(redriven) => Ok(redriven),
+            _ => Err(AskError::Stopping),
+        }
+    }
+
+    /// Lets go of dead letters: at most a page of them. It goes on from the reserve of a full disk, since it makes room.
+    ///
+    /// # Errors
+    /// When there is no such queue or letter, or the log failed.
+    pub async fn discard(&self, request: DiscardRequest) -> Result<Redriven, AskError> {
+        match self.attempts.partition.ask(Request::Discard(request)).await? {
+            Answer::Discarded(discarded) => Ok(discarded),
             _ => Err(AskError::Stopping),
         }
     }

@@ -287,10 +287,8 @@ pub(crate) fn size(request: &Request) -> usize {
             };
             consume.ended.iter().map(ended).sum::<usize>() + effects(&consume.published, &consume.writes)
         }
-        Request::Redrive(redrive) => {
-            let ids = if let RedriveWhich::Ids(ids) = &redrive.which { ids.len() } else { REDRIVE_PAGE };
-            ids * (LENGTHS + ORDERED) + RECORD
-        }
+        Request::Redrive(redrive) => letters(&redrive.which) * (LENGTHS + ORDERED) + RECORD,
+        Request::Discard(discard) => letters(&discard.which) * LENGTHS + RECORD,
         Request::Redriving(of) => of.letters.len() * (LENGTHS + ORDERED) + of.state.document.len() + 2 * RECORD,
         // The letter's row has what its last attempt said.
         Request::Edit(edit) => event(&edit.event, &[]) + ERROR_TEXT_BYTES_MAX + RECORD,
@@ -301,6 +299,11 @@ pub(crate) fn size(request: &Request) -> usize {
             RECORD
         }
     }
+}
+
+/// How many letters are meant at most.
+fn letters(which: &RedriveWhich) -> usize {
+    if let RedriveWhich::Ids(ids) = which { ids.len() } else { REDRIVE_PAGE }
 }
 
 /// Bytes that a request of cleaning will take at most.

@@ -262,6 +262,7 @@ codes! {
     LimitInfer "limit-infer" 500 "The attempt asked models more often, or with more tensors, than allowed";
     ModelUnknown "model-unknown" 404 "The tenant has no such model";
     ModelOfFile "model-of-file" 409 "The model stands in the configuration file";
+    PluginsTooMany "plugins-too-many" 409 "The tenant has as many plugins as it can hold";
     ModelsTooMany "models-too-many" 409 "The tenant has as many models as it can hold";
     ModelVersionUnknown "model-version-unknown" 404 "The model has no such version";
     BaselineInvalid "baseline-invalid" 422 "The baseline is none that inputs can be held against";

@@ -1,11 +1,11 @@
-//! A tenant's dead-letter queues: read, edited, and sent again.
+//! A tenant's dead-letter queues: read, edited, sent again, and let go of.
 //!
-//! Invariant: a redrive says exactly what it means, one of `{"all": true}`, `{"ids": […]}`, `{"since": "…"}` and `{"where": {…}}`;
+//! Invariant: who sends again or lets go says exactly what is meant, one of `{"all": true}`, `{"ids": […]}`, `{"since": "…"}` and `{"where": {…}}`;
 //! anything else moves nothing.
-//! With `letters_per_s` the letters go at a rate, behind the answer. Letters are never deleted here.
+//! With `letters_per_s` the letters are sent at a rate, behind the answer.
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use wharf_event::limits::EVENT_BYTES_MAX;
@@ -17,7 +17,7 @@ use crate::body::{self, Bound};
 use crate::gateway::Gateway;
 use crate::limits::{ENVELOPE_BYTES_MAX, PAGE_ROWS_MAX, REDRIVE_BYTES_MAX, REDRIVE_IDS_MAX, REDRIVE_PER_S_MAX};
 use crate::params::{Asked, PageQuery, Params, rows};
-use crate::port::{Host, Redrive};
+use crate::port::{Host, WhichLetters};
 use crate::problem::{Failure, Problem};
 use crate::view::LetterFilter;
 
@@ -130,6 +130,33 @@ pub(crate) async fn redrive<H: Host>(
     }
 }
 
+/// `DELETE /v1/tenants/{tenant}/dlq/{queue}/{id}`
+pub(crate) async fn remove<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
+    let (tenant, queue) = (params.tenant()?, params.queue()?);
+    let which = WhichLetters::Ids(vec![params.text("id").to_owned()]);
+    gateway.host.discard(&tenant, &queue, which, false).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// `POST /v1/tenants/{tenant}/dlq/{queue}/discard`
+pub(crate) async fn discard<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    headers: HeaderMap,
+    body: Sent,
+) -> Result<Response, Failure> {
+    let (tenant, queue) = (params.tenant()?, params.queue()?);
+    body::must_be_json(&headers)?;
+    let bound = Bound { bytes: REDRIVE_BYTES_MAX, code: Code::BatchTooLarge, within: gateway.body_timeout };
+    let (which, dry_run, per_s) = which(&body::read(&headers, body, bound).await?)?;
+    if per_s.is_some() {
+        return Err(
+            Problem::new(Code::QueryInvalid, "letters that are let go of have no `letters_per_s`".to_owned()).into()
+        );
+    }
+    Ok(answer::json(&gateway.host.discard(&tenant, &queue, which, dry_run).await?))
+}
+
 /// `GET /v1/tenants/{tenant}/dlq/{queue}/redrive`
 pub(crate) async fn redriving<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
     Ok(answer::json(&gateway.host.paced_redrive(&params.tenant()?, &params.queue()?).await?))
@@ -143,7 +170,7 @@ pub(crate) async fn cancel<H: Host>(State(gateway): State<Gateway<H>>, params: P
 /// What is asked of a redrive.
 enum Wish {
     /// These letters go before the answer; or are only counted.
-    Now(Redrive, bool),
+    Now(WhichLetters, bool),
     /// These go so many a second, behind the answer.
     Paced(LetterFilter, u32),
 }
@@ -159,26 +186,26 @@ fn asked(body: &[u8]) -> Result<Wish, Problem> {
         return Err(invalid(&format!("`letters_per_s`: from 1 to {REDRIVE_PER_S_MAX}")));
     }
     match which {
-        Redrive::All => Ok(Wish::Paced(LetterFilter::default(), per_s)),
-        Redrive::Where(filter) => Ok(Wish::Paced(filter, per_s)),
-        Redrive::Ids(_) => Err(invalid("`letters_per_s` goes with `all`, `since` or `where`: ids go all at once")),
+        WhichLetters::All => Ok(Wish::Paced(LetterFilter::default(), per_s)),
+        WhichLetters::Where(filter) => Ok(Wish::Paced(filter, per_s)),
+        WhichLetters::Ids(_) => Err(invalid("`letters_per_s` goes with `all`, `since` or `where`: ids go all at once")),
     }
 }
 
-fn which(body: &[u8]) -> Result<(Redrive, bool, Option<u32>), Problem> {
+fn which(body: &[u8]) -> Result<(WhichLetters, bool, Option<u32>), Problem> {
     let invalid = |detail: String| Problem::new(Code::QueryInvalid, detail);
     let asked: RedriveBody = serde_json::from_slice(body).map_err(|error| invalid(error.to_string()))?;
     let (dry_run, per_s) = (asked.dry_run, asked.letters_per_s);
     let which = match asked {
-        RedriveBody { all: Some(true), ids: None, since: None, filter: None, .. } => Redrive::All,
+        RedriveBody { all: Some(true), ids: None, since: None, filter: None, .. } => WhichLetters::All,
         RedriveBody { all: None, ids: None, since: Some(since), filter: None, .. } => {
-            Redrive::Where(LetterFilter { since: Some(since), ..LetterFilter::default() })
+            WhichLetters::Where(LetterFilter { since: Some(since), ..LetterFilter::default() })
         }
         RedriveBody { all: None, ids: None, since: None, filter: Some(filter), .. } if !filter.is_empty() => {
-            Redrive::Where(filter)
+            WhichLetters::Where(filter)
         }
         RedriveBody { all: None, ids: Some(ids), since: None, filter: None, .. } => match ids.len() {
-            1..=REDRIVE_IDS_MAX => Redrive::Ids(ids),
+            1..=REDRIVE_IDS_MAX => WhichLetters::Ids(ids),
             count => return Err(invalid(format!("there are {count} ids; name between 1 and {REDRIVE_IDS_MAX}"))),
         },
         RedriveBody { .. } => {

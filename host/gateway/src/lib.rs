@@ -59,10 +59,10 @@ pub use pages::page;
 pub use port::{
     Archive, AttemptQuery, BusRef, ChannelWish, Compatibility, DeadLetters, DeliveriesQuery, Ending, Endpoints,
     EventQuery, EventRef, Expected, Granting, Host, Intake, KeyValue, Measures, Messages, ModelDrift, ModelNote,
-    ModelRef, Models, Pieces, PlainIdentity, PluginPut, PluginRef, PromptRef, Prompts, Put, QueueRef, Queues, Redrive,
-    Redrives, Refusal, Registry, ReleaseRef, ReplayRef, Replays, RouteRef, RulePut, RuleRef, Rules, ScheduleRef,
-    Schedules, SchemaPut, SchemaRef, Schemas, SecretRef, Secrets, Served, Signing, SigningKeyRef, SubscriptionRef,
-    TenantRoutes, Tenants, TopicRef, Topics, Unserved, UploadNote, Usage, UsageBy, UsageQuery, WebhookRef, Webhooks,
+    ModelRef, Models, Pieces, PlainIdentity, PluginPut, PluginRef, PromptRef, Prompts, Put, QueueRef, Queues, Redrives,
+    Refusal, Registry, ReleaseRef, ReplayRef, Replays, RouteRef, RulePut, RuleRef, Rules, ScheduleRef, Schedules,
+    SchemaPut, SchemaRef, Schemas, SecretRef, Secrets, Served, Signing, SigningKeyRef, SubscriptionRef, TenantRoutes,
+    Tenants, TopicRef, Topics, Unserved, UploadNote, Usage, UsageBy, UsageQuery, WebhookRef, Webhooks, WhichLetters,
 };
 pub use problem::{Mistake, Problem};
 pub use registry::SIGNATURE_HEADER;

@@ -233,6 +233,7 @@ pages! {
     LimitInfer "limit-infer",
     ModelUnknown "model-unknown",
     ModelOfFile "model-of-file",
+    PluginsTooMany "plugins-too-many",
     ModelsTooMany "models-too-many",
     ModelVersionUnknown "model-version-unknown",
     BaselineInvalid "baseline-invalid",

@@ -321,6 +321,22 @@ pub enum FeedItem {
         /// When, in RFC 3339.
         time: String,
     },
+    /// A dead letter was let go of.
+    Discarded {
+        /// The delivery's id.
+        delivery: String,
+        /// The event that it was to deliver.
+        event: Position,
+        /// The rule that matched.
+        rule: RuleName,
+        /// Who it was owed to.
+        #[serde(flatten)]
+        to: Target,
+        /// The queue that it lay in.
+        queue: QueueName,
+        /// When, in RFC 3339.
+        time: String,
+    },
     /// A message of a queue was received, given back or ended.
     Moved {
         /// The delivery's id.
@@ -467,6 +483,16 @@ pub struct DeadLetterView {
     /// Whether there were attempts before those: the event's own page tells of them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
+}
+
+/// What letting go of letters did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiscardView {
+    /// Letters that are there no more.
+    pub discarded: u64,
+    /// Letters that would be, had it not been a dry run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matching: Option<u64>,
 }
 
 /// What a redrive did.

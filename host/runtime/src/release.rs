@@ -23,8 +23,9 @@ pub enum Prepared {
 }
 
 impl Prepared {
-    /// A release whose code is not in memory.
-    pub(crate) fn unloaded(kind: Kind, digest: Digest) -> Self {
+    /// A release that this host made ready before, whose code is loaded, or made again, when an attempt needs it.
+    #[must_use]
+    pub fn unloaded(kind: Kind, digest: Digest) -> Self {
         match kind {
             Kind::Handler | Kind::Command => Self::Handler(Release { kind, slot: Slot::empty(digest) }),
             Kind::Batch => Self::Batch(BatchRelease { slot: Slot::empty(digest) }),

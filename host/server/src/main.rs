@@ -37,6 +37,7 @@ mod schema_file;
 mod secret_key;
 mod sent;
 mod serve;
+mod shares;
 mod signing;
 mod sources;
 mod tenant_tables;

@@ -128,7 +128,7 @@ impl Host {
         outside.own_models().begin(Arc::clone(&registry.models), dispatcher.teller());
         registry.sweep(components.keys().copied().collect()).await?;
         drop(components);
-        registry.restock(&rules, Progress::on_terminal()).await?;
+        registry.restock(&rules).await?;
         entrance.waits_for("rules are put into force");
         configure(&dispatcher, rules).await?;
         // Webhooks that have no secret get one.
@@ -242,7 +242,7 @@ impl Reloader {
     pub async fn put(&self, loaded: Loaded) -> Result<()> {
         self.folder.keep(&loaded.components).context("the components cannot be kept in the data folder")?;
         let _shelving = self.registry.shelving.lock().await;
-        self.registry.restock(&loaded.rules, Progress::none()).await?;
+        self.registry.restock(&loaded.rules).await?;
         // Before the rules that ask for it.
         let before = self.outside.set(loaded.egress, loaded.models, loaded.own_models);
         if let Err(error) = configure(&self.dispatcher, loaded.rules).await {

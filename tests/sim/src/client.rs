@@ -7,8 +7,8 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::time::timeout;
 use wharf_delivery::{
-    Changed, Expected, Object, ObjectKind, ObjectName, ObjectWish, RedriveRequest, RedriveWhich, Table, Tables as _,
-    ValueRow, WebhookObject, keys,
+    Changed, DiscardRequest, Expected, Object, ObjectKind, ObjectName, ObjectWish, RedriveRequest, RedriveWhich, Table,
+    Tables as _, ValueRow, WebhookObject, keys,
 };
 use wharf_dispatch::{Dispatcher, Releases, RuleSet, Transforms, WebhookInForce};
 use wharf_event::{BucketName, BusName, Event, EventBuilder, QueueName, RuleName, TenantName};
@@ -259,6 +259,15 @@ impl Client {
             let ids: Vec<_> = letters.iter().filter_map(|(key, _)| keys::delivery_of(key)).collect();
             RedriveWhich::Ids(self.rng.pick(&ids).into_iter().copied().collect())
         };
+        if self.rng.chance(15) {
+            let request = DiscardRequest { tenant: tenant.clone(), queue: queue.clone(), which };
+            let told = timeout(Duration::from_secs(10), self.dispatcher.discard(request)).await;
+            let moved = told.as_ref().ok().and_then(|told| told.as_ref().ok()).map(|discarded| discarded.moved);
+            return self.world.observed.note(
+                || format!("discard {tenant} {queue}: {told:?}"),
+                |seen| seen.discarded.extend(moved.map(|moved| (format!("{tenant} {queue}"), moved))),
+            );
+        }
         let request = RedriveRequest { tenant: tenant.clone(), queue: queue.clone(), which };
         let told = timeout(Duration::from_secs(10), self.dispatcher.redrive(request)).await;
         let moved = told.as_ref().ok().and_then(|told| told.as_ref().ok()).map(|redriven| redriven.moved);

@@ -164,6 +164,8 @@ pub struct Seen {
     pub rests: Rests,
     /// Redrives that were answered: how many letters were moved.
     pub redriven: Vec<(String, u64)>,
+    /// Letters that were let go of, as was answered: how many.
+    pub discarded: Vec<(String, u64)>,
     /// Edits of letters that somebody wished: the event from then on, and whether it was said to be so.
     pub edits: Vec<((DeliveryId, Event), bool)>,
     /// What clients did with queues.

@@ -68,8 +68,8 @@ impl History {
                 }
             }
             FeedItem::Redriven { event } => self.violations.push(format!("nobody asked to redrive {event}")),
-            FeedItem::Moved(_) | FeedItem::Edited(_) => {
-                self.violations.push("nobody has queues or edits letters".into())
+            FeedItem::Moved(_) | FeedItem::Edited(_) | FeedItem::Discarded(_) => {
+                self.violations.push("nobody has queues, edits letters or lets go of any".into())
             }
         }
     }

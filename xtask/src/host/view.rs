@@ -108,6 +108,8 @@ pub enum FeedItem {
     },
     /// A message of a queue was received, given back or ended.
     Moved(serde::de::IgnoredAny),
+    /// A dead letter was let go of.
+    Discarded(serde::de::IgnoredAny),
     /// A dead letter got another event.
     Edited(serde::de::IgnoredAny),
 }

@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Answer, BucketRow, DeadLetterRow, DeliveryId, Details, EditRequest, Expected, Hourly,
-    Object, ObjectFate, ObjectKind, Outcome, QuotaSpent, Quotas, Read, ReadKey, RedriveRequest, RedriveWhich, Redriven,
-    Refused, Request, SettleRequest, Table, Used, WriteOp, hops, keys, limits::TARGETS_PER_EVENT_MAX, sizes,
+    AcceptEvent, AcceptRequest, Answer, BucketRow, DeadLetterRow, DeliveryId, Details, DiscardRequest, EditRequest,
+    Expected, Hourly, Object, ObjectFate, ObjectKind, Outcome, QuotaSpent, Quotas, Read, ReadKey, RedriveRequest,
+    RedriveWhich, Redriven, Refused, Request, SettleRequest, Table, Tables as _, Used, WriteOp, hops, keys,
+    limits::TARGETS_PER_EVENT_MAX, sizes,
 };
 use wharf_event::{AttributeValue, Code, EDITED_ATTRIBUTE, Position, QueueName};
 
@@ -204,6 +205,37 @@ fn dead_letters_keep_their_reason_and_come_back_with_a_fresh_policy() {
     let nowhere =
         RedriveRequest { tenant: tenant(), queue: "other".parse().unwrap(), which: RedriveWhich::After(None) };
     assert_eq!(p.ask(Request::Redrive(nowhere)).0.unwrap_err(), Refused::UnknownQueue);
+}
+
+#[test]
+fn letters_that_are_let_go_of_are_in_no_table_and_come_back_in_no_way() {
+    let mut p = Partition::new();
+    let ids: Vec<_> = ["a", "b", "c", "d"].iter().map(|id| p.accept(id, 1).1[0].id).collect();
+    for id in &ids {
+        p.settle(settled(*id, 1, dead("no"))).0.unwrap();
+    }
+    let queue: QueueName = "failed".parse().unwrap();
+    let discard = |which| Request::Discard(DiscardRequest { tenant: tenant(), queue: queue.clone(), which });
+    let redrive = |which| Request::Redrive(RedriveRequest { tenant: tenant(), queue: queue.clone(), which });
+    let before = p.tables.clone();
+    let other = discard(RedriveWhich::Ids(vec![ids[0], DeliveryId { n: 7, ..ids[0] }]));
+    assert!(matches!(p.ask(other).0, Err(Refused::UnknownDeadLetter { .. })));
+    assert_eq!(p.tables, before, "all or none");
+    let (answer, due) = p.ask(discard(RedriveWhich::Ids(vec![ids[1], ids[1]])));
+    assert!(matches!(answer, Ok(Answer::Discarded(Redriven { moved: 1, last: Some(id) })) if id == ids[1]));
+    assert!(due.is_empty());
+    assert_eq!((depth(&p), p.stats().dead_letters, p.stats().redriven, p.stats().pending), (Some(3), 4, 0, 0));
+    let again = p.ask(redrive(RedriveWhich::Ids(vec![ids[1]]))).0.unwrap_err();
+    assert_eq!(again, Refused::UnknownDeadLetter { id: ids[1] });
+    let (answer, _) = p.ask(discard(RedriveWhich::After(Some(ids[2]))));
+    assert!(matches!(answer, Ok(Answer::Discarded(Redriven { moved: 1, last: Some(id) })) if id == ids[3]));
+    assert_eq!(p.ask(redrive(RedriveWhich::After(None))).1.len(), 2);
+    let (answer, _) = p.ask(discard(RedriveWhich::After(None)));
+    assert!(matches!(answer, Ok(Answer::Discarded(Redriven { moved: 0, last: None }))));
+    assert_eq!(depth(&p), Some(0));
+    for table in [Table::DeadLetters, Table::Letters] {
+        assert!(p.tables.scan(table, &[], std::ops::Bound::Unbounded, 10).unwrap().is_empty());
+    }
 }
 
 #[test]

@@ -140,6 +140,12 @@ impl Losses {
                     self.refer(delivery.event, by, findings);
                 }
             }
+            Record::Discard { queue, deliveries, .. } => {
+                for delivery in deliveries {
+                    let by = || format!("record {position}: let go of in {queue}, delivery {delivery}");
+                    self.refer(delivery.event, by, findings);
+                }
+            }
             Record::Edited { queue, delivery, .. } => {
                 let by = || format!("record {position}: edited in {queue}, delivery {delivery}");
                 self.refer(delivery.event, by, findings);
@@ -183,6 +189,9 @@ fn detail_of(record: &Record) -> Option<String> {
             writes.len()
         )),
         Record::Redrive { queue, deliveries, .. } => Some(format!("{} dead letters of {queue}", deliveries.len())),
+        Record::Discard { queue, deliveries, .. } => {
+            Some(format!("{} dead letters of {queue} let go of", deliveries.len()))
+        }
         Record::Edited { queue, delivery, .. } => Some(format!("dead letter {delivery} of {queue} got another event")),
         Record::Configure { .. } | Record::Rules { .. } => Some("a rule set".to_owned()),
         Record::Carry { events, rows, .. } => {

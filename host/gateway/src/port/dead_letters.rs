@@ -6,11 +6,11 @@ use bytes::Bytes;
 use wharf_event::{QueueName, TenantName};
 
 use super::Refusal;
-use crate::view::{DeadLetterView, LetterFilter, LetterGroupsView, QueueView, RedriveView};
+use crate::view::{DeadLetterView, DiscardView, LetterFilter, LetterGroupsView, QueueView, RedriveView};
 
-/// Which dead letters to send again.
+/// Which dead letters are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Redrive {
+pub enum WhichLetters {
     /// Every one that is in the queue now.
     All,
     /// Every one that this leaves.
@@ -19,7 +19,7 @@ pub enum Redrive {
     Ids(Vec<String>),
 }
 
-/// Reads a tenant's dead-letter queues, edits letters and sends them again.
+/// Reads a tenant's dead-letter queues, edits letters, sends them again and lets them go.
 pub trait DeadLetters: Clone + Send + Sync + 'static {
     /// The dead-letter queues of the tenant by name, those behind `after` only, at most `limit`. Only an empty page is the end.
     fn queues(
@@ -74,7 +74,16 @@ pub trait DeadLetters: Clone + Send + Sync + 'static {
         &self,
         tenant: &TenantName,
         queue: &QueueName,
-        which: Redrive,
+        which: WhichLetters,
         dry_run: bool,
     ) -> impl Future<Output = Result<RedriveView, Refusal>> + Send;
+
+    /// Lets go of letters, which are there no more then; in a dry run, counts them. Of ids all of them, or none if one is unknown.
+    fn discard(
+        &self,
+        tenant: &TenantName,
+        queue: &QueueName,
+        which: WhichLetters,
+        dry_run: bool,
+    ) -> impl Future<Output = Result<DiscardView, Refusal>> + Send;
 }

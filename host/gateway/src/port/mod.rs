@@ -36,7 +36,7 @@ use crate::measure::Family;
 use crate::problem::Mistake;
 
 pub use archive::{Archive, AttemptQuery, DeliveriesQuery, EventQuery, EventRef};
-pub use dead_letters::{DeadLetters, Redrive};
+pub use dead_letters::{DeadLetters, WhichLetters};
 pub use drift::ModelDrift;
 pub use endpoints::{Endpoints, Pieces, Served, Unserved};
 pub use grants::Granting;

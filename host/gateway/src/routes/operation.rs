@@ -69,6 +69,10 @@ pub enum Operation {
     ShowLetter,
     /// Changes the event of one letter.
     EditLetter,
+    /// Lets go of one letter.
+    RemoveLetter,
+    /// Lets go of letters.
+    DiscardLetters,
     /// Sends letters again.
     Redrive,
     /// See [`crate::port::Redrives::paced_redrive`].
@@ -302,6 +306,8 @@ pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::ListLetters => on(verb, dead_letters::list::<H>),
         Operation::ShowLetter => on(verb, dead_letters::show::<H>),
         Operation::EditLetter => on(verb, dead_letters::edit::<H>),
+        Operation::RemoveLetter => on(verb, dead_letters::remove::<H>),
+        Operation::DiscardLetters => on(verb, dead_letters::discard::<H>),
         Operation::Redrive => on(verb, dead_letters::redrive::<H>),
         Operation::ShowRedrive => on(verb, dead_letters::redriving::<H>),
         Operation::CancelRedrive => on(verb, dead_letters::cancel::<H>),

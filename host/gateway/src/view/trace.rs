@@ -124,6 +124,13 @@ pub enum TraceStep {
         /// The queue.
         queue: QueueName,
     },
+    /// It was let go of in its dead-letter queue.
+    Discarded {
+        /// When, in RFC 3339.
+        time: String,
+        /// The queue that it lay in.
+        queue: QueueName,
+    },
     /// It was sent again out of its dead-letter queue.
     Redriven {
         /// When, in RFC 3339.
@@ -159,6 +166,7 @@ impl TraceStep {
             | Self::Purged { time }
             | Self::GivenUp { time, .. }
             | Self::Edited { time, .. }
+            | Self::Discarded { time, .. }
             | Self::Redriven { time, .. } => time,
         }
     }

@@ -17,15 +17,15 @@ use wharf_event::{
 };
 use wharf_gateway::measure::{Family, Kind, Reading};
 use wharf_gateway::view::{
-    Accepted, BaselineView, BucketView, CallsView, DeadLetterView, DeliveryState, DeliveryView, EventDetail, EventView,
-    FeedItem, FieldView, KeyView, LetterFilter, LetterGroupView, LetterGroupsView, ModelDetail, PluginDetail,
-    QueueView, QuotaView, QuotasView, RecordingState, RedriveView, ReleaseView, ReplayView, RuleVerdict, RuleView,
-    ScheduleView, SchemaView, SigningKeyView, StatsView, TargetRef, TraceCursor, TraceView, TracedEvent, UsageItem,
-    UsageView, ValueView, event_json,
+    Accepted, BaselineView, BucketView, CallsView, DeadLetterView, DeliveryState, DeliveryView, DiscardView,
+    EventDetail, EventView, FeedItem, FieldView, KeyView, LetterFilter, LetterGroupView, LetterGroupsView, ModelDetail,
+    PluginDetail, QueueView, QuotaView, QuotasView, RecordingState, RedriveView, ReleaseView, ReplayView, RuleVerdict,
+    RuleView, ScheduleView, SchemaView, SigningKeyView, StatsView, TargetRef, TraceCursor, TraceView, TracedEvent,
+    UsageItem, UsageView, ValueView, event_json,
 };
 use wharf_gateway::{
     Archive, AttemptQuery, DeadLetters, DeliveriesQuery, EventQuery, EventRef, Intake, KeyValue, Measures,
-    PlainIdentity, Redrive, Refusal, Usage, UsageBy, UsageQuery,
+    PlainIdentity, Refusal, Usage, UsageBy, UsageQuery, WhichLetters,
 };
 
 pub const TIME: &str = "2026-01-31T23:59:59Z";
@@ -33,7 +33,7 @@ pub const TIME: &str = "2026-01-31T23:59:59Z";
 #[derive(Clone, Default)]
 pub struct FakeHost {
     pub events: Arc<Mutex<Vec<Event>>>,
-    pub redriven: Arc<Mutex<Vec<Redrive>>>,
+    pub redriven: Arc<Mutex<Vec<WhichLetters>>>,
     /// The rules that were put on the bus `default`.
     pub rules: Arc<Mutex<BTreeMap<RuleName, RuleView>>>,
     /// The replays that were begun.
@@ -396,11 +396,22 @@ impl DeadLetters for FakeHost {
         Ok(DeadLetterView { edited: Some(TIME.to_owned()), ..letter })
     }
 
+    async fn discard(
+        &self,
+        tenant: &TenantName,
+        queue: &QueueName,
+        which: WhichLetters,
+        dry_run: bool,
+    ) -> Result<DiscardView, Refusal> {
+        let RedriveView { redriven: discarded, matching } = self.redrive(tenant, queue, which, dry_run).await?;
+        Ok(DiscardView { discarded, matching })
+    }
+
     async fn redrive(
         &self,
         tenant: &TenantName,
         queue: &QueueName,
-        which: Redrive,
+        which: WhichLetters,
         dry_run: bool,
     ) -> Result<RedriveView, Refusal> {
         tenant_is_known(tenant)?;

@@ -4,14 +4,14 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use wharf_event::{Code, TenantName};
-use wharf_gateway::Redrive;
+use wharf_gateway::WhichLetters;
 use wharf_gateway::view::{
-    BucketView, CallsView, DeadLetterView, DeliveryState, EventDetail, EventView, FeedItem, KeyView, LetterFilter,
-    LetterGroupsView, QueueView, QuotasView, RedriveView, RuleVerdict, StatsView, TenantsView, TraceView, UsageView,
-    ValueView,
+    BucketView, CallsView, DeadLetterView, DeliveryState, DiscardView, EventDetail, EventView, FeedItem, KeyView,
+    LetterFilter, LetterGroupsView, QueueView, QuotasView, RedriveView, RuleVerdict, StatsView, TenantsView, TraceView,
+    UsageView, ValueView,
 };
 
-use crate::client::{Answer, HUNG, exchange, get, post, put};
+use crate::client::{Answer, HUNG, delete, exchange, get, post, put};
 use crate::host::{KEYS, position};
 use crate::receiving::structured;
 use crate::server::Server;
@@ -227,10 +227,20 @@ async fn dead_letters_are_shown_and_sent_again() {
             RedriveView { redriven: 1, matching: None }
         );
     }
-    let since = Redrive::Where(LetterFilter { since: Some("x".to_owned()), ..LetterFilter::default() });
-    let ids = Redrive::Ids(vec!["1-0.0".to_owned(), "2-0.0".to_owned()]);
-    let wanted = [Redrive::All, ids, since.clone(), since];
+    let since = WhichLetters::Where(LetterFilter { since: Some("x".to_owned()), ..LetterFilter::default() });
+    let ids = WhichLetters::Ids(vec!["1-0.0".to_owned(), "2-0.0".to_owned()]);
+    let wanted = [WhichLetters::All, ids, since.clone(), since];
     assert_eq!(*server.host.redriven.lock().unwrap(), wanted);
+
+    let of = "/v1/tenants/acme/dlq/failed/discard";
+    let gone = post(of, "application/json", "{\"all\":true}").send(server.addr).await;
+    assert_eq!(gone.json::<DiscardView>(200), DiscardView { discarded: 1, matching: None });
+    for body in ["{}", "{\"where\":{}}", "{\"all\":true,\"letters_per_s\":7}", "{\"all\":true,\"ids\":[\"1-0.0\"]}"] {
+        post(of, "application/json", body).send(server.addr).await.refused(Code::QueryInvalid);
+    }
+    assert_eq!(delete("/v1/tenants/acme/dlq/failed/1-0.0").send(server.addr).await.status, 204);
+    let gone = WhichLetters::Ids(vec!["1-0.0".to_owned()]);
+    assert_eq!(server.host.redriven.lock().unwrap()[4..], [WhichLetters::All, gone]);
 }
 
 #[tokio::test]

@@ -1,16 +1,18 @@
-//! Port: reading dead-letter queues, editing letters and sending them again.
+//! Port: reading dead-letter queues, editing letters, sending them again and letting them go.
 
 use bytes::Bytes;
 use wharf_delivery::{
-    DeadLetterRow, DeliveryId, DeliveryRow, EditRequest, RedriveRequest, RedriveWhich, Redriven, Refused, Table,
-    Tables as _, keys,
+    DeadLetterRow, DeliveryId, DeliveryRow, DiscardRequest, EditRequest, RedriveRequest, RedriveWhich, Redriven,
+    Refused, Table, Tables as _, keys,
 };
 use wharf_dispatch::{Archive, AskError, rfc3339};
 use wharf_event::{AttributeValue, Code, EDITED_ATTRIBUTE, Event, EventError, QueueName, TenantName};
 use wharf_gateway::{
-    DeadLetters, DeliveriesQuery, EventRef, Redrive, Refusal,
+    DeadLetters, DeliveriesQuery, EventRef, Refusal, WhichLetters,
     limits::REDRIVE_IDS_MAX,
-    view::{AttemptView, DeadLetterView, EventView, LetterFilter, LetterGroupsView, QueueView, RedriveView},
+    view::{
+        AttemptView, DeadLetterView, DiscardView, EventView, LetterFilter, LetterGroupsView, QueueView, RedriveView,
+    },
 };
 
 use super::{
@@ -133,21 +135,52 @@ impl DeadLetters for HostAdapter {
         &self,
         tenant: &TenantName,
         queue: &QueueName,
-        which: Redrive,
+        which: WhichLetters,
         dry_run: bool,
     ) -> Result<RedriveView, Refusal> {
         self.queue_known(tenant, queue).await?;
         if dry_run {
             return Ok(RedriveView { redriven: 0, matching: Some(self.matching(tenant, queue, which).await?) });
         }
-        let redriven = match which {
-            Redrive::Ids(ids) => self.ask(tenant, queue, RedriveWhich::Ids(parsed(&ids)?)).await?.moved,
-            Redrive::Where(filter) => self.redrive_where(tenant, queue, filter).await?,
-            Redrive::All => self.redrive_all(tenant, queue).await?,
-        };
-        Ok(RedriveView { redriven, matching: None })
+        Ok(RedriveView { redriven: self.moved(Way::Again, (tenant, queue), which).await?, matching: None })
+    }
+
+    async fn discard(
+        &self,
+        tenant: &TenantName,
+        queue: &QueueName,
+        which: WhichLetters,
+        dry_run: bool,
+    ) -> Result<DiscardView, Refusal> {
+        self.queue_known(tenant, queue).await?;
+        if dry_run {
+            return Ok(DiscardView { discarded: 0, matching: Some(self.matching(tenant, queue, which).await?) });
+        }
+        Ok(DiscardView { discarded: self.moved(Way::Out, (tenant, queue), which).await?, matching: None })
     }
 }
+
+/// Where letters go that leave their queue.
+#[derive(Clone, Copy)]
+enum Way {
+    /// To their targets again.
+    Again,
+    /// Nowhere.
+    Out,
+}
+
+impl Way {
+    /// What became of those that went.
+    const fn told(self) -> &'static str {
+        match self {
+            Self::Again => "were sent again",
+            Self::Out => "are gone",
+        }
+    }
+}
+
+/// A tenant's queue.
+type Of<'a> = (&'a TenantName, &'a QueueName);
 
 impl HostAdapter {
     /// A letter's key and row.
@@ -157,64 +190,72 @@ impl HostAdapter {
         Ok((key, row.ok_or_else(|| no_letter(queue, &id.to_string()))?))
     }
 
-    async fn ask(&self, tenant: &TenantName, queue: &QueueName, which: RedriveWhich) -> Result<Redriven, Refusal> {
-        let request = RedriveRequest { tenant: tenant.clone(), queue: queue.clone(), which };
-        self.dispatcher.redrive(request).await.map_err(|error| not_asked(&error))
+    async fn ask(&self, way: Way, (tenant, queue): Of<'_>, which: RedriveWhich) -> Result<Redriven, Refusal> {
+        let (tenant, queue) = (tenant.clone(), queue.clone());
+        let asked = match way {
+            Way::Again => self.dispatcher.redrive(RedriveRequest { tenant, queue, which }).await,
+            Way::Out => self.dispatcher.discard(DiscardRequest { tenant, queue, which }).await,
+        };
+        asked.map_err(|error| not_asked(&error))
     }
 
-    async fn redrive_where(
-        &self,
-        tenant: &TenantName,
-        queue: &QueueName,
-        filter: LetterFilter,
-    ) -> Result<u64, Refusal> {
+    /// Lets letters leave their queue; how many did.
+    async fn moved(&self, way: Way, of: Of<'_>, which: WhichLetters) -> Result<u64, Refusal> {
+        match which {
+            WhichLetters::Ids(ids) => Ok(self.ask(way, of, RedriveWhich::Ids(parsed(&ids)?)).await?.moved),
+            WhichLetters::Where(filter) => self.moved_where(way, of, filter).await,
+            WhichLetters::All => self.moved_all(way, of).await,
+        }
+    }
+
+    async fn moved_where(&self, way: Way, of: Of<'_>, filter: LetterFilter) -> Result<u64, Refusal> {
         // Letters that come meanwhile are for another call: else it would not end where they come as fast as it goes.
         let chosen = chosen(wished(filter)?.by(self.dispatcher.now_ms()))?;
-        let mut walk = Walk::new(self, (tenant, queue), None, chosen);
-        let mut redriven = 0;
+        let mut walk = Walk::new(self, of, None, chosen);
+        let mut moved = 0;
         while let Some(letters) = walk.next(REDRIVE_IDS_MAX).await? {
             let ids: Vec<_> = letters.into_iter().map(|letter| letter.id).collect();
             if ids.is_empty() {
                 continue;
             }
-            match self.ask(tenant, queue, RedriveWhich::Ids(ids.clone())).await {
-                Ok(done) => redriven += done.moved,
-                // Somebody else sent one of them again meanwhile: the others still go, each by itself.
+            match self.ask(way, of, RedriveWhich::Ids(ids.clone())).await {
+                Ok(done) => moved += done.moved,
+                // One of them left by somebody else meanwhile: the others still go, each by itself.
                 Err(refusal) if refusal.code == Code::DeadLetterUnknown => {
                     for id in ids {
-                        match self.ask(tenant, queue, RedriveWhich::Ids(vec![id])).await {
-                            Ok(done) => redriven += done.moved,
+                        match self.ask(way, of, RedriveWhich::Ids(vec![id])).await {
+                            Ok(done) => moved += done.moved,
                             Err(refusal) if refusal.code == Code::DeadLetterUnknown => {}
-                            Err(refusal) => return Err(broken_off(refusal, redriven)),
+                            Err(refusal) => return Err(broken_off(refusal, way, moved)),
                         }
                     }
                 }
-                Err(refusal) => return Err(broken_off(refusal, redriven)),
+                Err(refusal) => return Err(broken_off(refusal, way, moved)),
             }
         }
-        Ok(redriven)
+        Ok(moved)
     }
 
-    async fn redrive_all(&self, tenant: &TenantName, queue: &QueueName) -> Result<u64, Refusal> {
+    async fn moved_all(&self, way: Way, of: Of<'_>) -> Result<u64, Refusal> {
         // Letters that come meanwhile, be it those that were sent again, are for another call.
-        let lay_there = self.depth(tenant, queue).await?;
-        let (mut redriven, mut after) = (0, None);
+        let lay_there = self.depth(of.0, of.1).await?;
+        let (mut moved, mut after) = (0, None);
         loop {
-            let page = self.ask(tenant, queue, RedriveWhich::After(after)).await;
-            let page = page.map_err(|refusal| broken_off(refusal, redriven))?;
-            redriven += page.moved;
+            let page = self.ask(way, of, RedriveWhich::After(after)).await;
+            let page = page.map_err(|refusal| broken_off(refusal, way, moved))?;
+            moved += page.moved;
             after = page.last;
-            if after.is_none() || redriven >= lay_there {
-                return Ok(redriven);
+            if after.is_none() || moved >= lay_there {
+                return Ok(moved);
             }
         }
     }
 
-    /// How many letters a redrive would send again.
-    async fn matching(&self, tenant: &TenantName, queue: &QueueName, which: Redrive) -> Result<u64, Refusal> {
+    /// How many letters would leave.
+    async fn matching(&self, tenant: &TenantName, queue: &QueueName, which: WhichLetters) -> Result<u64, Refusal> {
         match which {
-            Redrive::All => self.depth(tenant, queue).await,
-            Redrive::Ids(ids) => {
+            WhichLetters::All => self.depth(tenant, queue).await,
+            WhichLetters::Ids(ids) => {
                 let mut ids = parsed(&ids)?;
                 ids.sort_unstable();
                 ids.dedup();
@@ -223,7 +264,7 @@ impl HostAdapter {
                 }
                 Ok(ids.len() as u64)
             }
-            Redrive::Where(filter) => {
+            WhichLetters::Where(filter) => {
                 let (mut walk, mut matching) = (Walk::new(self, (tenant, queue), None, chosen(wished(filter)?)?), 0);
                 while let Some(letters) = walk.next(REDRIVE_IDS_MAX).await? {
                     matching += letters.len() as u64;
@@ -360,12 +401,12 @@ fn received(archive: &Archive, id: DeliveryId) -> Result<EventView, Refusal> {
 }
 
 /// An event that does not lie where it came in.
-/// A redrive that goes no further says how far it came.
-fn broken_off(refusal: Refusal, redriven: u64) -> Refusal {
-    if redriven == 0 {
+/// What goes no further says how far it came.
+fn broken_off(refusal: Refusal, way: Way, moved: u64) -> Refusal {
+    if moved == 0 {
         return refusal;
     }
-    Refusal { detail: format!("{}; {redriven} letters were sent again before", refusal.detail), ..refusal }
+    Refusal { detail: format!("{}; {moved} letters {} before", refusal.detail, way.told()), ..refusal }
 }
 
 fn placed(id: DeliveryId, row: &DeliveryRow, event: &Event) -> Result<EventView, Refusal> {

@@ -329,6 +329,15 @@ pub(super) fn follow(item: &Item, event: Position, deliveries: &mut BTreeMap<u16
             }
             redriven
         }
+        Record::Discard { deliveries: gone, .. } => {
+            let gone: Vec<_> = gone.iter().filter(|id| id.event == event).map(|id| id.n).collect();
+            for n in &gone {
+                if let Some(of) = deliveries.get_mut(n) {
+                    (of.view.state, of.queue) = (DeliveryState::Dropped, None);
+                }
+            }
+            gone
+        }
         Record::Queue { moves, .. } => {
             let moves = moves.iter().filter(|(id, _)| id.event == event);
             let moved = |(id, to): &(DeliveryId, Move)| {

@@ -13,6 +13,7 @@ mod following;
 mod grants;
 mod infer_measures;
 mod intake;
+mod kept;
 mod key_value;
 mod keys;
 mod letters;

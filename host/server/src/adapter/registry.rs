@@ -60,6 +60,9 @@ impl wharf_gateway::Registry for HostAdapter {
         // Another change of it may come between: then it is looked at again.
         loop {
             let there = self.expected(&of, expected).await?;
+            if there.is_none() {
+                self.may_have_more_plugins(&of.tenant).await?;
+            }
             let before = there.as_ref().map(document).transpose()?;
             let object = PluginObject {
                 config: settings.config.clone(),
@@ -83,11 +86,12 @@ impl wharf_gateway::Registry for HostAdapter {
     async fn remove_plugin(&self, of: PluginRef, expected: Expected) -> Result<(), Refusal> {
         self.not_of_file(&of)?;
         let _shelving = self.registry.shelving.lock().await;
+        // No release comes between the look at them and their end.
+        let recording = self.registry.recording.lock().await;
         let releases = loop {
             let there = self.expected(&of, expected).await?.ok_or_else(|| unknown(&of))?;
             let releases = self.registry.releases(&of.tenant, &of.plugin).await.map_err(|error| broken(&error))?;
             let wish = |kind, name, expected| ObjectWish { kind, name, document: None, expected };
-            // A release that comes meanwhile changes the plugin's version or finds none.
             let version = Taken::Version(there.version);
             let mut wishes = vec![wish(ObjectKind::Plugin, ObjectName::from(&of.plugin), version)];
             wishes.extend(releases.iter().map(|(name, ..)| wish(ObjectKind::Release, name.clone(), Taken::Any)));
@@ -97,6 +101,7 @@ impl wharf_gateway::Registry for HostAdapter {
                 Err(error) => return Err(not_changed(&error)),
             }
         };
+        drop(recording);
         self.registry.unshelve();
         for (_, release, _) in releases {
             if let Err(error) = self.registry.forget(&release).await {
@@ -156,9 +161,12 @@ impl wharf_gateway::Registry for HostAdapter {
             return Err(Refusal::new(Code::Overloaded, detail).retry_after_s(5));
         }
         self.may_keep_more(&of.of.tenant).await?;
-        let this = self.clone();
+        if self.object(&of.of).await?.is_none() {
+            self.may_have_more_plugins(&of.of.tenant).await?;
+        }
+        let (this, since_k) = (self.clone(), self.dispatcher.rules().since_k(&of.of.tenant));
         // What was begun is ended: who goes away when all bytes are here leaves a release, and not a file that nobody knows.
-        let received = tokio::spawn(async move { this.received(of, note, bytes).await });
+        let received = tokio::spawn(async move { this.received(of, (since_k, note), bytes).await });
         received.await.map_err(|_| Refusal::new(Code::Internal, "a task of the host failed"))?
     }
 
@@ -171,18 +179,19 @@ impl wharf_gateway::Registry for HostAdapter {
 
     async fn change_channels(&self, of: PluginRef, wish: ChannelWish) -> Result<PluginDetail, Refusal> {
         self.not_of_file(&of)?;
-        let _shelving = self.registry.shelving.lock().await;
-        let there = self.object(&of).await?.ok_or_else(|| unknown(&of))?;
         let named = match &wish {
             ChannelWish::Promote(Promotion { release, .. }) => Some((*release, true)),
             // What was granted when it had the traffic may be taken back since; that must keep nobody from going back.
             ChannelWish::RollBack(RollBack { to, .. }) => to.map(|release| (release, false)),
             ChannelWish::Close(_) => None,
         };
+        let wish = Wish::read(wish)?;
+        self.compile_first(&of, named, &wish).await?;
+        let _shelving = self.registry.shelving.lock().await;
+        let there = self.object(&of).await?.ok_or_else(|| unknown(&of))?;
         if let Some((release, granted)) = named {
             self.must_be_ready(&of, release, granted).await?;
         }
-        let wish = Wish::read(wish)?;
         let now_ms = self.dispatcher.now_ms();
         // What attempts are to begin with has to be ready before they do, and has to be there still when they may.
         let mut after = document(&there)?;
@@ -191,10 +200,7 @@ impl wharf_gateway::Registry for HostAdapter {
         let mut beside = Vec::new();
         for release in after.channels.iter().flat_map(Channels::releases) {
             beside.push(self.present(&of, release).await?);
-            self.registry.shelve(release).await.map_err(|error| {
-                tracing::warn!(%release, "a release is not ready: {error:#}");
-                Refusal::new(Code::ReleaseUnready, format!("the release {release} cannot be made ready: send it again"))
-            })?;
+            self.registry.shelve(release).await.map_err(|error| not_ready(release, &error))?;
         }
         // At the end, since what is above may take long: a key that is revoked meanwhile vouches for nothing.
         let begins = |release: &Digest| named.is_some_and(|(named, _)| named == *release) || !had.contains(release);
@@ -215,6 +221,23 @@ impl HostAdapter {
         self.known(&of.tenant)?;
         let name = ObjectName::from(&of.plugin);
         was_read(self.dispatcher.read(|state| Object::get(state, &of.tenant, ObjectKind::Plugin, &name)).await)
+    }
+
+    /// Lets what attempts are to begin with be compiled, where the cache has it no more: before anybody has to wait for that who promotes or goes back, too.
+    async fn compile_first(&self, of: &PluginRef, named: Option<(Digest, bool)>, wish: &Wish) -> Result<(), Refusal> {
+        let there = self.object(of).await?.ok_or_else(|| unknown(of))?;
+        if let Some((release, granted)) = named {
+            self.must_be_ready(of, release, granted).await?;
+        }
+        let mut after = document(&there)?;
+        wish.apply(&mut after, self.dispatcher.now_ms()).map_err(|error| no_channels(&error))?;
+        for release in after.channels.iter().flat_map(Channels::releases) {
+            if self.dispatcher.shelf().get(&release).is_none() && !self.registry.is_compiled(&release) {
+                let _turn = self.registry.turns.take(&of.tenant).await;
+                self.registry.compiled(release).await.map_err(|error| not_ready(release, &error))?;
+            }
+        }
+        Ok(())
     }
 
     /// What the configuration file grants a plugin of its own.
@@ -330,21 +353,27 @@ impl HostAdapter {
     async fn received(
         &self,
         of: ReleaseRef,
-        note: UploadNote,
+        (since_k, note): (u64, UploadNote),
         bytes: impl Stream<Item = Result<Bytes, Refusal>> + Send + Unpin,
     ) -> Result<ReleaseView, Refusal> {
-        let _place = self.place(&of.of.tenant, of.release)?;
+        let place = self.place(&of.of.tenant, of.release)?;
         if !self.has_sent(&of).await? {
             // The reserve of the disk is not for this.
             let bytes = bytes.map(|piece| piece.and_then(|piece| self.has_room().map(|()| piece)));
             self.registry.components.receive(of.release, bytes).await.map_err(not_kept)?;
         }
-        let _files = self.registry.files.lock().await;
+        let files = self.registry.files.lock().await;
+        let rules = self.dispatcher.rules();
+        if !rules.has_tenant(&of.of.tenant) || rules.since_k(&of.of.tenant) != since_k {
+            drop((place, files));
+            self.registry.forget(&of.release).await.map_err(|error| broken(&error))?;
+            return Err(Refusal::new(Code::TenantUnknown, "the tenant was deleted while its component came"));
+        }
         let size = self.registry.components.size(&of.release).ok_or_else(|| {
             Refusal::new(Code::Overloaded, "the component was removed meanwhile: send it again").retry_after_s(1)
         })?;
         let whose = (of.of.tenant.clone(), of.of.plugin.clone(), of.release);
-        self.registry.prepare(whose, size, note);
+        self.registry.prepare(whose, since_k, (size, note));
         self.found(&of).await?.ok_or_else(|| unknown_release(&of.of, &of.release))
     }
 
@@ -353,25 +382,6 @@ impl HostAdapter {
         self.registry.uploads.take(tenant, digest).ok_or_else(|| {
             Refusal::new(Code::Overloaded, "as many uploads as there may be are under way").retry_after_s(1)
         })
-    }
-
-    /// Bytes of the components and models that a tenant keeps.
-    pub(super) async fn kept_of(&self, tenant: &TenantName) -> Result<u64, Refusal> {
-        self.registry.kept_bytes(tenant).await.map_err(|error| {
-            tracing::error!(%tenant, "what a tenant keeps cannot be read: {error:#}");
-            Refusal::new(Code::Internal, "what the tenant keeps cannot be read")
-        })
-    }
-
-    /// Whether a tenant may send more to be kept. It is asked before the bytes come, so the last of them may be beyond what it may keep.
-    pub(super) async fn may_keep_more(&self, tenant: &TenantName) -> Result<(), Refusal> {
-        let (kept, most) =
-            (self.kept_of(tenant).await?, self.dispatcher.rules().settings(tenant).quotas.upload_bytes());
-        if kept < most {
-            return Ok(());
-        }
-        let detail = format!("the tenant keeps {kept} bytes of components and models, and may keep {most}");
-        Err(Refusal::new(Code::QuotaUploads, detail))
     }
 
     pub(super) fn has_room(&self) -> Result<(), Refusal> {
@@ -498,4 +508,9 @@ fn not_edited(of: &PluginRef, error: &EditError) -> Refusal {
             Refusal::new(Code::Internal, "a plugin in the state cannot be read")
         }
     }
+}
+
+fn not_ready(release: Digest, error: &anyhow::Error) -> Refusal {
+    tracing::warn!(%release, "a release is not ready: {error:#}");
+    Refusal::new(Code::ReleaseUnready, format!("the release {release} cannot be made ready: send it again"))
 }

@@ -8,19 +8,18 @@
 
 use std::{
     cell::Cell,
-    collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use wharf_event::{Code, TenantName};
 use wharf_gateway::Refusal;
 
 use super::blocking;
+use crate::shares::Shares;
 
 /// Searches that run at a time, each on a thread of its own, and as many looks.
 const SEARCHES_MAX: usize = 4;
@@ -37,45 +36,9 @@ const SEARCH_WAIT: Duration = Duration::from_secs(10);
 /// Where searches run.
 #[derive(Clone)]
 pub(super) struct Searches {
-    room: Arc<Places>,
-    looks: Arc<Places>,
+    room: Arc<Shares>,
+    looks: Arc<Shares>,
     stopping: Arc<AtomicBool>,
-}
-
-/// The places of all, and those of each tenant that has any or waits for one.
-struct Places {
-    all: Arc<Semaphore>,
-    own: Mutex<HashMap<TenantName, Weak<Semaphore>>>,
-}
-
-/// A place, for as long as this is kept: that of all is free before the tenant's own.
-struct Place {
-    _of_all: OwnedSemaphorePermit,
-    _own: OwnedSemaphorePermit,
-}
-
-impl Places {
-    fn new() -> Arc<Self> {
-        Arc::new(Self { all: Arc::new(Semaphore::new(SEARCHES_MAX)), own: Mutex::default() })
-    }
-
-    /// A place, once there is one.
-    async fn place(&self, tenant: &TenantName) -> Result<Place, AcquireError> {
-        // Who waits for one of all has one of their own, so there are never more than those of one tenant before others.
-        let own = self.own(tenant).acquire_owned().await?;
-        Ok(Place { _of_all: Arc::clone(&self.all).acquire_owned().await?, _own: own })
-    }
-
-    fn own(&self, tenant: &TenantName) -> Arc<Semaphore> {
-        let mut all = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = all.get(tenant).and_then(Weak::upgrade) {
-            return own;
-        }
-        all.retain(|_, own| own.strong_count() > 0);
-        let own = Arc::new(Semaphore::new(OF_TENANT_MAX));
-        all.insert(tenant.clone(), Arc::downgrade(&own));
-        own
-    }
 }
 
 /// What a search asks before each frame.
@@ -126,7 +89,8 @@ fn stopping() -> Refusal {
 
 impl Searches {
     pub(super) fn new() -> Self {
-        Self { room: Places::new(), looks: Places::new(), stopping: Arc::default() }
+        let [room, looks] = [(); 2].map(|()| Arc::new(Shares::new(SEARCHES_MAX, OF_TENANT_MAX)));
+        Self { room, looks, stopping: Arc::default() }
     }
 
     /// Ends all searches, and those to come.
@@ -171,17 +135,16 @@ impl Searches {
     /// Nothing where it took longer than it may.
     async fn run_in<T: Send + 'static>(
         &self,
-        (room, tenant): (&Places, &TenantName),
+        (room, tenant): (&Shares, &TenantName),
         time_max: Option<Duration>,
         search: impl FnOnce(&Asked) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<Option<T>, Refusal> {
-        let place = tokio::time::timeout(SEARCH_WAIT, room.place(tenant)).await;
+        let place = tokio::time::timeout(SEARCH_WAIT, room.take(tenant)).await;
         let place = place.map_err(|_| {
             overloaded(&format!(
                 "{SEARCHES_MAX} searches of the archive run, as many as may at a time, or {OF_TENANT_MAX} of this tenant"
             ))
         })?;
-        let place = place.map_err(|_| stopping())?;
         let asking = Asking(Arc::default());
         let (gone, stopping) = (Arc::clone(&asking.0), Arc::clone(&self.stopping));
         blocking(move || {
@@ -237,8 +200,7 @@ mod tests {
         assert_eq!(begins.recv().await, Some(()));
         gone.abort();
         assert_eq!(ended.recv().await, Some(()));
-        let all = u32::try_from(SEARCHES_MAX).unwrap();
-        drop(searches.room.all.acquire_many(all).await.expect("its place is free again"));
+        assert_eq!(searches.room.free(), SEARCHES_MAX, "its place is free again");
         let stopped = ask();
         assert_eq!(begins.recv().await, Some(()));
         searches.stop();
@@ -268,25 +230,11 @@ mod tests {
         while begun != [SEARCHES_MAX; 2] {
             begun[usize::from(begins.recv().await.unwrap())] += 1;
         }
-        assert_eq!(searches.room.all.available_permits(), 0);
+        assert_eq!(searches.room.free(), 0);
         assert_eq!(searches.look(&tenant("c"), |_| Ok(7)).await.ok(), Some(7));
         searches.stop();
         for long in long {
             assert_eq!(long.await.unwrap().map_err(|refusal| refusal.code), Err(Code::ShuttingDown));
         }
-    }
-
-    #[tokio::test]
-    async fn one_tenant_leaves_places_to_others() {
-        let room = Places::new();
-        let [a, b] = ["a", "b"].map(tenant);
-        let had = [room.place(&a).await.unwrap(), room.place(&a).await.unwrap()];
-        let third = room.place(&a);
-        tokio::pin!(third);
-        assert!(futures_util::poll!(&mut third).is_pending());
-        drop([room.place(&b).await.unwrap(), room.place(&b).await.unwrap()]);
-        drop(had);
-        drop(third.await.unwrap());
-        assert!(room.own.lock().unwrap().values().all(|own| own.strong_count() == 0), "nobody's are kept");
     }
 }

@@ -190,7 +190,9 @@ fn about(item: &Item) -> BTreeSet<Position> {
             BTreeSet::from([delivery.event])
         }
         Record::Fanned { event, .. } => BTreeSet::from([*event]),
-        Record::Redrive { deliveries, .. } => deliveries.iter().map(|id| id.event).collect(),
+        Record::Redrive { deliveries, .. } | Record::Discard { deliveries, .. } => {
+            deliveries.iter().map(|id| id.event).collect()
+        }
         Record::Queue { moves, .. } => moves.iter().map(|(id, _)| id.event).collect(),
         _ => BTreeSet::new(),
     }
@@ -209,6 +211,7 @@ impl Found {
                 Some(TraceStep::Attempt { from, attempt: Box::new(attempt), writes })
             }
             Record::Redrive { queue, .. } => Some(TraceStep::Redriven { time, queue: queue.clone() }),
+            Record::Discard { queue, .. } => Some(TraceStep::Discarded { time, queue: queue.clone() }),
             Record::Edited { queue, .. } => Some(TraceStep::Edited { time, queue: queue.clone() }),
             Record::Queue { moves, .. } => moves.iter().find(|(id, _)| *id == of).map(|(_, to)| moved(to, time)),
             _ => None,

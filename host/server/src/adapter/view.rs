@@ -165,6 +165,20 @@ pub(super) fn feed(
             };
             deliveries.iter().filter_map(item).collect()
         }
+        Record::Discard { queue, deliveries, .. } => {
+            let item = |id: &DeliveryId| {
+                let target = redriven(*id)?;
+                Some(FeedItem::Discarded {
+                    delivery: id.to_string(),
+                    event: id.event,
+                    rule: target.rule,
+                    to: target.to,
+                    queue: queue.clone(),
+                    time: rfc3339(item.time_ms),
+                })
+            };
+            deliveries.iter().filter_map(item).collect()
+        }
         Record::Queue { queue, moves, .. } => {
             let moved = |(id, to): &(DeliveryId, Move)| FeedItem::Moved {
                 delivery: id.to_string(),

@@ -10,7 +10,7 @@ use serde::Serialize;
 use wharf_dispatch::{Clock as _, SystemClock};
 use wharf_event::{Code, QueueName, RuleName, Target};
 use wharf_gateway::view::{
-    AttemptView, DeadLetterView, LetterFilter, LetterGroupView, LetterGroupsView, QueueView, RedriveView,
+    AttemptView, DeadLetterView, DiscardView, LetterFilter, LetterGroupView, LetterGroupsView, QueueView, RedriveView,
 };
 
 use super::{
@@ -95,6 +95,29 @@ pub enum DlqCommand {
         #[arg(long, value_name = "N/s", value_parser = said::rate, conflicts_with_all = ["dry_run", "ids"])]
         rate: Option<u32>,
     },
+    /// Let go of letters for good: some by id, those that a filter leaves, or all
+    #[command(
+        visible_alias = "discard",
+        group(ArgGroup::new("which").multiple(true).required(true).arg("ids").args(WAYS)),
+        after_help = "Example:\n  wharf dlq rm flaky --until 14d --dry-run\n  wharf dlq rm flaky --code handler-reject --until 14d\n\n\
+        What is gone is in no queue any more and cannot be sent again; the archive has its event and its attempts for as long as it keeps them."
+    )]
+    Rm {
+        /// The queue
+        queue: QueueName,
+        /// The letters' ids
+        #[arg(value_name = "ID", conflicts_with_all = WAYS)]
+        ids: Vec<String>,
+        /// All letters that are in the queue now
+        #[arg(long, conflicts_with_all = FILTERS)]
+        all: bool,
+        /// Which letters
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// Only count them
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Show how far a redrive at a rate came, or how the last one ended
     #[command(after_help = "Example:\n  wharf dlq progress flaky")]
     Progress {
@@ -156,7 +179,7 @@ impl FilterArgs {
     }
 }
 
-/// The body of a redrive: one of the three, and whether it only counts.
+/// Which letters are sent again or let go of: one of the three, and whether they are only counted.
 #[derive(Debug, Serialize)]
 struct Redrive {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -190,7 +213,7 @@ fn letters(of: Resource, filter: LetterFilter) -> Resource {
     of.ask_some("until", until).ask_some("type_prefix", type_prefix).ask_some("pattern", pattern)
 }
 
-/// Lists, shows or redrives.
+/// Lists, shows, redrives or lets go.
 pub async fn run(command: DlqCommand, global: &Global, out: &mut Output) -> Result<Exit, CommandError> {
     let session = Session::open(global).await?;
     let dlq = session.own().at("dlq");
@@ -248,6 +271,9 @@ pub async fn run(command: DlqCommand, global: &Global, out: &mut Output) -> Resu
                 Some(rate) => redrive::begin(&session.client, of, &which.at(rate), out).await?,
             }
         }
+        DlqCommand::Rm { queue, ids, all, filter, dry_run } => {
+            discard(&session.client, &dlq.at(queue), &Redrive::of(ids, all, filter.filter(), dry_run), out).await?;
+        }
         DlqCommand::Progress { queue } => redrive::progress(&session.client, dlq.at(queue), out).await?,
         DlqCommand::Cancel { queue } => redrive::cancel(&session.client, dlq.at(queue), out).await?,
     }
@@ -262,6 +288,16 @@ async fn redrive(client: &Client, queue: &Resource, which: &Redrive, out: &mut O
     }
     let redriven = || format!("redriven {}", done.redriven);
     out.line(&done.matching.map_or_else(redriven, |matching| format!("would redrive {matching}")))
+}
+
+async fn discard(client: &Client, queue: &Resource, which: &Redrive, out: &mut Output) -> Result<(), CommandError> {
+    let body = serde_json::to_vec(which).map_err(ClientError::NotUnderstood)?;
+    let done: DiscardView = client.post(&queue.clone().at("discard"), "application/json", body).await?;
+    if out.is_json() {
+        return out.document(&done);
+    }
+    let discarded = || format!("discarded {}", done.discarded);
+    out.line(&done.matching.map_or_else(discarded, |matching| format!("would discard {matching}")))
 }
 
 fn counted(of: &LetterGroupsView, out: &mut Output) -> Result<(), CommandError> {

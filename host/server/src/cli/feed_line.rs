@@ -25,6 +25,10 @@ pub fn line(item: &FeedItem, kind: Option<&str>) -> String {
             let about = format!("{event}  {}{rule} → {to}  from queue {queue}", known(kind));
             format!("{}  {}  {about}", faint(&time_of_day(time)), later(&column("redriven")))
         }
+        FeedItem::Discarded { event, rule, to, queue, time, .. } => {
+            let about = format!("{event}  {}{rule} → {to}  in queue {queue}", known(kind));
+            format!("{}  {}  {about}", faint(&time_of_day(time)), later(&column("discarded")))
+        }
         FeedItem::Moved { event, to, step, .. } => {
             let (word, more) = moved(step);
             let about = format!("{event}  {}{to}", known(kind));
@@ -53,7 +57,10 @@ fn moved(step: &TraceStep) -> (String, String) {
         TraceStep::GivenUp { code, reason, queue, .. } => {
             (bad(&column("dead-letter")), format!("  in queue {queue}  {code}: {}", clipped(reason)))
         }
-        TraceStep::Attempt { .. } | TraceStep::Edited { .. } | TraceStep::Redriven { .. } => plain("moved"),
+        TraceStep::Attempt { .. }
+        | TraceStep::Edited { .. }
+        | TraceStep::Discarded { .. }
+        | TraceStep::Redriven { .. } => plain("moved"),
     }
 }
 

@@ -34,7 +34,10 @@ impl Resume {
         let position = match item {
             FeedItem::Received { event } => event.position,
             FeedItem::Settled { attempt, .. } => attempt.position,
-            FeedItem::Redriven { .. } | FeedItem::Moved { .. } | FeedItem::Edited { .. } => {
+            FeedItem::Redriven { .. }
+            | FeedItem::Discarded { .. }
+            | FeedItem::Moved { .. }
+            | FeedItem::Edited { .. } => {
                 let is_new = self.to_skip == 0;
                 self.to_skip = self.to_skip.saturating_sub(1);
                 self.unplaced_since += usize::from(is_new);

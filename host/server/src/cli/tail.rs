@@ -112,6 +112,7 @@ fn about(item: &FeedItem) -> Position {
         FeedItem::Received { event } => event.position,
         FeedItem::Settled { event, .. }
         | FeedItem::Redriven { event, .. }
+        | FeedItem::Discarded { event, .. }
         | FeedItem::Moved { event, .. }
         | FeedItem::Edited { event, .. } => *event,
     }
@@ -152,7 +153,10 @@ impl Types {
         match item {
             FeedItem::Received { event } => self.remember(event),
             FeedItem::Settled { published, .. } => published.iter().for_each(|event| self.remember(event)),
-            FeedItem::Redriven { .. } | FeedItem::Moved { .. } | FeedItem::Edited { .. } => {}
+            FeedItem::Redriven { .. }
+            | FeedItem::Discarded { .. }
+            | FeedItem::Moved { .. }
+            | FeedItem::Edited { .. } => {}
         }
     }
 

@@ -93,7 +93,10 @@ impl Counted {
     fn hear(&mut self, item: &FeedItem) {
         match item {
             FeedItem::Received { .. } => self.received += 1,
-            FeedItem::Redriven { .. } | FeedItem::Moved { .. } | FeedItem::Edited { .. } => {}
+            FeedItem::Redriven { .. }
+            | FeedItem::Discarded { .. }
+            | FeedItem::Moved { .. }
+            | FeedItem::Edited { .. } => {}
             FeedItem::Settled { to, attempt, published, .. } => {
                 let of = match to {
                     Target::Plugin(plugin) => self.plugins.entry(plugin.clone()).or_default(),

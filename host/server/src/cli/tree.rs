@@ -156,8 +156,8 @@ impl Tree {
                 }
                 None
             }
-            // A queue keeps its messages for as long as it takes, and `wharf trace` tells of them; an edit sends nothing again.
-            FeedItem::Moved { .. } | FeedItem::Edited { .. } => None,
+            // A queue keeps its messages for as long as it takes, and `wharf trace` tells of them; an edit sends nothing again, and what is let go of stays given up.
+            FeedItem::Moved { .. } | FeedItem::Edited { .. } | FeedItem::Discarded { .. } => None,
         }
     }
 

@@ -250,6 +250,7 @@ impl Drawing<'_> {
                 (at(Ink::Bad), format!("{}  {why}", bad("dead-letter")))
             }
             TraceStep::Edited { queue, .. } => (at(Ink::Plain), format!("{}  in queue {queue}", strong("edited"))),
+            TraceStep::Discarded { queue, .. } => (at(Ink::Bad), format!("{}  in queue {queue}", later("discarded"))),
             TraceStep::Redriven { queue, .. } => {
                 (at(Ink::Plain), format!("{}  out of queue {queue}", strong("redriven")))
             }

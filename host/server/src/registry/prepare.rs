@@ -1,7 +1,7 @@
 //! From uploaded bytes to a release that can be promoted: inspected, compiled, linked, started once, and then in the log.
 //!
 //! Invariant: a release is in the log only when it can run on this host, and its bytes are durable before that. What was found unfit leaves
-//! nothing behind but the memory of why, for as long as the host runs. One is made ready at a time.
+//! nothing behind but the memory of why, for as long as the host runs. One is made ready at a time, and of one tenant no other before those of others.
 
 use std::{
     collections::HashMap,
@@ -11,7 +11,7 @@ use std::{
 use anyhow::Result;
 use bytes::Bytes;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use wharf_catalog::{ModelObject, PluginObject, ReleaseObject};
 use wharf_delivery::{Expected, Object, ObjectKind, ObjectName, ObjectWish};
 use wharf_dispatch::Dispatcher;
@@ -20,7 +20,7 @@ use wharf_gateway::{UploadNote, view::ReleaseState};
 use wharf_runtime::{ComponentError, ComponentFiles as _, Prepared, Probe, Runtime, describe};
 
 use super::{Components, Places};
-use crate::behind::behind;
+use crate::{behind::behind, shares::Shares};
 
 /// Unfit releases that are remembered.
 const REMEMBERED_MAX: usize = 1_000;
@@ -178,10 +178,13 @@ pub struct Registry {
     pub uploads: Places,
     /// Held while the file of a component is looked for or removed: what is found is still there when it is waited for.
     pub files: tokio::sync::Mutex<()>,
+    /// Held while a release comes into the log, or all of a plugin go with it.
+    pub recording: tokio::sync::Mutex<()>,
     /// Held from before releases are put on the shelf until the plugins that need them are in use, and while what no plugin needs is
     /// taken off it.
     pub shelving: tokio::sync::Mutex<()>,
-    turn: Semaphore,
+    /// Turns to make a release ready.
+    pub turns: Shares,
     guests: Handle,
 }
 
@@ -194,24 +197,35 @@ impl Registry {
         (components, models): (Components, Components),
         guests: Handle,
     ) -> Arc<Self> {
-        let (uploads, turn) = (Places::default(), Semaphore::new(1));
+        let (uploads, turns) = (Places::default(), Shares::new(1, 1));
         let (components, models, preparing) = (Arc::new(components), Arc::new(models), Preparing::default());
-        let (files, shelving) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
-        Arc::new(Self { dispatcher, runtime, components, models, preparing, uploads, files, shelving, turn, guests })
+        let [files, recording, shelving] = [(); 3].map(|()| tokio::sync::Mutex::default());
+        Arc::new(Self {
+            dispatcher,
+            runtime,
+            components,
+            models,
+            preparing,
+            uploads,
+            files,
+            recording,
+            shelving,
+            turns,
+            guests,
+        })
     }
 
-    /// Makes a release ready whose component is kept, in the background. One that is on its way already goes on.
-    pub fn prepare(self: &Arc<Self>, whose: Whose, bytes: u64, note: UploadNote) {
+    /// Makes a release ready whose component is kept, in the background: for the tenant that is there since that frame, and not for another one that has its name by then. One that is
+    /// on its way already goes on.
+    pub fn prepare(self: &Arc<Self>, whose: Whose, since_k: u64, (bytes, note): (u64, UploadNote)) {
         let at_ms = self.dispatcher.now_ms();
         let progress = Progress { state: ReleaseState::Uploaded, bytes, at_ms, note: note.clone(), failure: None };
         if !self.preparing.begin(&whose, progress) {
             return;
         }
         let this = Arc::clone(self);
-        let since_k = self.dispatcher.rules().since_k(&whose.0);
         tokio::spawn(async move {
-            // Nobody closes it.
-            let _turn = this.turn.acquire().await;
+            let _turn = this.turns.take(&whose.0).await;
             let unfit = match this.made_ready(&whose, bytes, at_ms, since_k).await {
                 Ok(Ok(())) => return,
                 Ok(Err(unfit)) => unfit,
@@ -308,6 +322,8 @@ impl Registry {
         let wish = |kind, name, document: Option<Bytes>, expected| ObjectWish { kind, name, document, expected };
         let of = ObjectName::from(plugin);
         let mut tries = 0;
+        // A plugin whose document stays as it is keeps its version: who removes it would not know of this one.
+        let _recording = self.recording.lock().await;
         let surplus = loop {
             let there = self.dispatcher.read(|state| Object::get(state, tenant, ObjectKind::Plugin, &of)).await??;
             let (document, expected) = match there {

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use wharf_catalog::{Channels, ModelObject, PluginObject, ReleaseObject};
 use wharf_delivery::{Object, ObjectKind, ObjectName, Table, Tables as _, TenantLife, ValueRow, keys};
@@ -16,42 +16,97 @@ use wharf_inspect::needs;
 use wharf_runtime::{ComponentFiles as _, Kind, Prepared, Runtime};
 
 use super::Registry;
-use crate::progress::Progress;
 
 /// Objects that are read at a time.
 const PAGE: usize = 500;
 
+/// Plugins that are read at a time, each of which may have a large configuration.
+const PLUGINS_PAGE: usize = 20;
+
 impl Registry {
-    /// Makes the releases ready that channels of the plugins of these rules' tenants name.
+    /// Puts the releases on the shelf that channels of the plugins of these rules' tenants name. No tenant's release keeps the host from serving: one that cannot be run any more fails its own
+    /// attempts (`release-unready`).
     ///
     /// # Errors
-    /// When the state cannot be read, or a component that is named is not there or cannot be run any more.
-    pub async fn restock(&self, rules: &RuleSet, progress: Progress) -> Result<()> {
+    /// When the state cannot be read, or a component of which there is no record is not there or cannot be run any more.
+    pub async fn restock(self: &Arc<Self>, rules: &RuleSet) -> Result<()> {
         let mut missing = BTreeMap::new();
         for tenant in self.tenants(rules).await? {
-            for object in self.objects(&tenant, ObjectKind::Plugin).await? {
-                let plugin: PluginObject = serde_json::from_slice(&object.document)
-                    .with_context(|| format!("plugin {} of tenant {tenant} cannot be read", object.name))?;
-                let named = plugin.channels.iter().flat_map(|channels| channels.releases());
-                let named = named.filter(|release| self.dispatcher.shelf().get(release).is_none());
-                missing.extend(named.map(|release| (release, (tenant.clone(), object.name.clone()))));
+            let mut after = None;
+            while let Some((last, page)) = self.plugins_behind(&tenant, after).await? {
+                for (plugin, object) in page {
+                    let named = object.channels.iter().flat_map(|channels| channels.releases());
+                    let named = named.filter(|release| self.dispatcher.shelf().get(release).is_none());
+                    missing.extend(named.map(|release| (release, (tenant.clone(), plugin.clone()))));
+                }
+                after = Some(last);
             }
         }
-        // What this host made ready before and still has compiled is loaded when an event comes.
-        let mut left = Vec::new();
+        let mut lost = Vec::new();
         for (release, (tenant, plugin)) in missing {
-            match self.at_hand(&tenant, &plugin, release).await? {
-                Some(callable) => self.dispatcher.shelf().put(release, callable),
-                None => left.push(release),
+            match self.recorded(&tenant, &plugin, release).await? {
+                Some((callable, is_compiled)) => {
+                    self.dispatcher.shelf().put(release, callable);
+                    lost.extend((!is_compiled).then_some(release));
+                }
+                None => self.shelve(release).await?,
             }
         }
-        let total = left.len();
-        for (done, release) in left.into_iter().enumerate() {
-            progress.show(&format!("{done} of {total} releases ready"));
-            self.shelve(release).await?;
-        }
-        progress.clear();
+        self.compile_behind(lost);
         Ok(())
+    }
+
+    /// A page of a tenant's plugins behind one, and the last of them; none at the end.
+    async fn plugins_behind(
+        &self,
+        tenant: &TenantName,
+        after: Option<ObjectName>,
+    ) -> Result<Option<(ObjectName, Vec<(ObjectName, PluginObject)>)>> {
+        let page = |state: &_| Object::page(state, tenant, ObjectKind::Plugin, after.as_ref(), PLUGINS_PAGE);
+        let page = self.dispatcher.read(page).await??;
+        let Some(last) = page.last().map(|last| last.name.clone()) else { return Ok(None) };
+        let read = |object: Object| -> Result<_> {
+            let plugin = serde_json::from_slice(&object.document)
+                .with_context(|| format!("plugin {} of tenant {tenant} cannot be read", object.name))?;
+            Ok((object.name, plugin))
+        };
+        Ok(Some((last, page.into_iter().map(read).collect::<Result<_>>()?)))
+    }
+
+    /// How many plugins a tenant has.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn plugins(&self, tenant: &TenantName) -> Result<usize> {
+        let (mut count, mut after) = (0, None);
+        while let Some((last, page)) = self.plugins_behind(tenant, after).await? {
+            count += page.len();
+            after = Some(last);
+        }
+        Ok(count)
+    }
+
+    /// Compiles what this host made ready before and has not compiled any more, one after the other: whoever needs one before its turn waits for it, and nobody else does.
+    fn compile_behind(self: &Arc<Self>, lost: Vec<Digest>) {
+        if lost.is_empty() {
+            return;
+        }
+        tracing::info!(
+            releases = lost.len(),
+            "compiled code of releases is not in the cache: it is made again while the host serves"
+        );
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            for release in lost {
+                // What is not needed any more is not compiled either.
+                if this.dispatcher.shelf().get(&release).is_none() {
+                    continue;
+                }
+                if let Err(error) = this.compiled(release).await {
+                    tracing::error!(%release, "a release is not ready, and its attempts fail: {error:#}");
+                }
+            }
+        });
     }
 
     /// The tenants of a configuration, and those that are control objects.
@@ -61,14 +116,22 @@ impl Registry {
         Ok(rules.tenants().into_iter().chain(active).collect())
     }
 
-    /// A release whose artifact is in the cache.
-    async fn at_hand(&self, tenant: &TenantName, plugin: &ObjectName, release: Digest) -> Result<Option<Callable>> {
+    /// A release by its record, whose code is loaded when an attempt needs it, and whether it is compiled.
+    async fn recorded(
+        &self,
+        tenant: &TenantName,
+        plugin: &ObjectName,
+        release: Digest,
+    ) -> Result<Option<(Callable, bool)>> {
         let name = ObjectName::of_release(&plugin.as_str().parse()?, &release);
         let object = self.dispatcher.read(|state| Object::get(state, tenant, ObjectKind::Release, &name)).await??;
         let Some(object) = object else { return Ok(None) };
         let object: ReleaseObject = serde_json::from_slice(&object.document)?;
-        let prepared = Kind::of_world(&object.world).and_then(|kind| self.runtime.at_hand(kind, release));
-        Ok(prepared.map(|prepared| callable(&self.runtime, prepared, object.asks.said)))
+        let Some(kind) = Kind::of_world(&object.world) else { return Ok(None) };
+        let prepared = self.runtime.at_hand(kind, release);
+        let is_compiled = prepared.is_some();
+        let prepared = prepared.unwrap_or_else(|| Prepared::unloaded(kind, release));
+        Ok(Some((callable(&self.runtime, prepared, object.asks.said), is_compiled)))
     }
 
     /// Puts a release on the shelf, if it is not there.
@@ -79,16 +142,32 @@ impl Registry {
         if self.dispatcher.shelf().get(&release).is_some() {
             return Ok(());
         }
-        let (components, runtime) = (Arc::clone(&self.components), Arc::clone(&self.runtime));
-        let prepared = tokio::task::spawn_blocking(move || -> Result<_> {
-            let wasm = components.read(&release).with_context(|| format!("the component {release} cannot be read"))?;
-            let unfit = || format!("the component {release} cannot be run");
-            Ok((runtime.prepare(&wasm).with_context(unfit)?, needs(&wasm).with_context(unfit)?))
-        });
-        let (prepared, needs) = prepared.await??;
+        let (prepared, needs) = self.compiled(release).await?;
         let callable = callable(&self.runtime, prepared, needs);
         self.dispatcher.shelf().put(release, callable);
         Ok(())
+    }
+
+    /// The code of a release, from the cache or compiled, which takes its time: and from then on it is in the cache.
+    ///
+    /// # Errors
+    /// When its component is not there, has other bytes, or cannot be run.
+    pub async fn compiled(&self, release: Digest) -> Result<(Prepared, GrantBounds)> {
+        let (components, runtime) = (Arc::clone(&self.components), Arc::clone(&self.runtime));
+        let prepared = tokio::task::spawn_blocking(move || -> Result<_> {
+            let wasm = components.read(&release).with_context(|| format!("the component {release} cannot be read"))?;
+            ensure!(Digest::of(&wasm) == release, "the file of the component {release} has other bytes");
+            let unfit = || format!("the component {release} cannot be run");
+            Ok((runtime.prepare(&wasm).with_context(unfit)?, needs(&wasm).with_context(unfit)?))
+        });
+        prepared.await?
+    }
+
+    /// Whether the code of a release is in the cache.
+    #[must_use]
+    pub fn is_compiled(&self, release: &Digest) -> bool {
+        // Of which kind it is says nothing about that.
+        self.runtime.at_hand(Kind::Handler, *release).is_some()
     }
 
     /// Takes off the shelf what no plugin is called with any more.

@@ -59,6 +59,8 @@ fn table() -> Vec<(&'static str, &'static str, Value, &'static str)> {
         ),
         ("dlq edit q 1-0.0 -d [1]", "PUT dlq/q/1-0.0/event", letter(), "edited 1-0.0\n"),
         ("dlq redrive q --all", "POST dlq/q/redrive", json!({"redriven": 7}), "redriven 7\n"),
+        ("dlq rm q 1-0.0", "POST dlq/q/discard", json!({"discarded": 1}), "discarded 1\n"),
+        ("dlq rm q --all --dry-run", "POST dlq/q/discard", json!({"discarded": 0, "matching": 7}), "would discard 7\n"),
         (
             "dlq redrive q --all --rate 5/s",
             "POST dlq/q/redrive",

@@ -73,7 +73,9 @@ fn without_a_tenant_the_default_is_asked_for_and_a_choice_is_never_guessed() {
 #[test]
 fn a_command_line_that_makes_no_sense_is_told_on_stderr() {
     let host = Host::start();
-    for line in ["", "dlq redrive q", "send", "send x -d {", "send - --id 1", "stats --url https://x", "nonsense"] {
+    for line in
+        ["", "dlq redrive q", "dlq rm q", "send", "send x -d {", "send - --id 1", "stats --url https://x", "nonsense"]
+    {
         let ran = host.run(line);
         assert_eq!((ran.exit, ran.stdout.as_str()), (2, ""), "{line}");
         assert!(!ran.stderr.is_empty(), "{line}");

@@ -156,6 +156,39 @@ fn a_filtered_redrive_sends_what_it_leaves_and_each_letter_keeps_its_id_and_its_
 }
 
 #[test]
+fn letters_that_are_let_go_of_are_gone_for_good_and_the_archive_tells_of_them() {
+    let site = Site::with_probe(RULES);
+    let host = host(&site);
+    let letters = host.dead("dead");
+    let run = |host: &Host, words: &str| {
+        let output = wharf().args(["--url", &host.url]).args(words.split(' ')).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    };
+    assert_eq!(run(&host, "dlq rm dead --rule also --dry-run"), (0, "would discard 4\n".to_owned()));
+    assert_eq!(run(&host, "dlq rm dead --rule also"), (0, "discarded 4\n".to_owned()));
+    let one = letters.iter().find(|letter| letter["rule"] == "probe").unwrap();
+    let (id, event) = (one["id"].as_str().unwrap(), one["event"]["position"].as_str().unwrap());
+    assert_eq!(host.delete(&format!("/v1/tenants/acme/dlq/dead/{id}")), 204);
+    assert_eq!(host.delete(&format!("/v1/tenants/acme/dlq/dead/{id}")), 404);
+    assert_eq!(run(&host, &format!("dlq redrive dead {id}")).0, 3);
+    let (_, told) = host.get(&format!("/v1/tenants/acme/events/{event}"));
+    let of = told["deliveries"].as_array().unwrap().iter().find(|of| of["id"] == id).unwrap();
+    assert_eq!((&of["state"], of.get("queue")), (&json!("dropped"), None), "{told}");
+    let traced = run(&host, &format!("trace {event}")).1;
+    assert!(traced.contains("discarded"), "{traced}");
+    host.kill();
+
+    let host = site.start("serve");
+    assert_eq!(host.dead("dead").len(), letters.len() - 5);
+    assert_eq!(run(&host, "dlq rm dead --all"), (0, format!("discarded {}\n", letters.len() - 5)));
+    assert_eq!(host.get("/v1/tenants/acme/dlq").1, json!([{"queue": "dead", "depth": 0}]));
+    assert_eq!(host.stats("acme")["dead_letters"], 11, "it counts what was given up");
+    assert_eq!(host.stop(), Some(0));
+    let (status, found, said) = site.examine(&["doctor"]);
+    assert_eq!((status, &found["findings"]), (0, &json!([])), "{found} {said}");
+}
+
+#[test]
 fn a_redrive_at_a_rate_goes_on_over_a_kill_and_ends_where_it_is_cancelled() {
     let site = Site::with_probe(RULES);
     let host = host(&site);

@@ -214,3 +214,48 @@ fn a_transform_is_not_tried_out_beside_a_handler_and_the_reason_says_so() {
     assert_eq!((status, &told["code"]), (409, &json!("plugin-in-use")), "{told}");
     assert_eq!(host.stop(), Some(0));
 }
+
+#[test]
+fn a_tenant_has_a_thousand_plugins_and_no_more() {
+    let site = Site::new("default_tenant = \"acme\"\n[tenants.acme]\n");
+    let host = site.start("serve");
+    let put = |name: &str| host.put(&format!("/v1/tenants/acme/plugins/{name}"), None, "{}").0;
+    for n in 0..1_000 {
+        assert_eq!(put(&format!("p{n}")), 201);
+    }
+    assert_eq!((put("more"), put("p7")), (409, 200));
+    let refused = wharf().args(["--url", &host.url, "plugin", "upload", "more", &variant(&site, 1)]).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(5) && said.contains("plugins-too-many"), "{refused:?}");
+    assert_eq!((host.delete("/v1/tenants/acme/plugins/p7"), put("more")), (204, 201));
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn a_release_that_is_lost_keeps_no_other_tenant_from_being_served() {
+    let site = Site::new("default_tenant = \"acme\"\n[tenants.acme]\n");
+    let (host, releases) = made(&site);
+    assert_eq!(run(&host, &["tenant", "create", "other"]).0, 0);
+    let of_other = |words: &[&str]| run(&host, &[&["-t", "other"], words].concat()).0;
+    let settings = site.folder.path().join("settings.json").display().to_string();
+    assert_eq!(of_other(&["plugin", "set", "made", "--file", &settings]), 0);
+    assert_eq!(of_other(&["plugin", "upload", "made", &variant(&site, 3)]), 0);
+    let (_, theirs) = run(&host, &["-t", "other", "plugin", "releases", "made"]);
+    let theirs = theirs[0]["release"].as_str().unwrap().to_owned();
+    assert_eq!(of_other(&["promote", "made", &theirs]), 0);
+    assert_eq!(host.stop(), Some(0));
+    // Neither its code nor its component is there any more.
+    let data = site.folder.path().join("data");
+    let hex = theirs.trim_start_matches("sha256:");
+    let of_them = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().contains(hex);
+    let files: Vec<_> = std::fs::read_dir(data.join("components")).unwrap().map(Result::unwrap).collect();
+    std::fs::remove_file(files.iter().find(|file| of_them(file)).unwrap().path()).unwrap();
+    for file in std::fs::read_dir(data.join("cache")).unwrap().map(Result::unwrap) {
+        if file.file_name().to_string_lossy().ends_with(".cwasm") {
+            std::fs::remove_file(file.path()).unwrap();
+        }
+    }
+    let host = site.start("serve");
+    assert_eq!(handled_by(&host, "after", "probe.increment"), releases[0]);
+    assert_eq!(host.stop(), Some(0));
+}

@@ -456,7 +456,7 @@ fn authored(site: &Site, say: &mut impl FnMut(&str, &str, &str), event: &str) {
     say("invoke", &format!("invoke {} -e called.json", guest("transform-probe").display()), "");
 }
 
-/// A letter, shown, edited, and sent again.
+/// A letter, shown, edited, and sent again; and letters that are let go of.
 fn letters(say: &mut impl FnMut(&str, &str, &str), letter: &str) {
     say("dlq redrive", "dlq redrive dead --code retries-spent --dry-run", "");
     say("dlq show", &format!("dlq show dead {letter}"), "");
@@ -466,6 +466,8 @@ fn letters(say: &mut impl FnMut(&str, &str, &str), letter: &str) {
     say("dlq progress", "dlq progress dead", "");
     say("dlq cancel", "dlq cancel dead", "");
     say("dlq redrive", &format!("dlq redrive dead {letter}"), "");
+    say("dlq rm", "dlq rm dead --all --dry-run", "");
+    say("dlq rm", "dlq rm dead --type none.", "");
 }
 
 /// Commands on the data folder that no host uses now. What follows goes on in one that was restored.

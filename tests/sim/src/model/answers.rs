@@ -82,15 +82,19 @@ fn notice(seen: &Seen, world: &World, (tenant, bus): (&str, &str), event: &Event
     bus == "default" && is_same(event) && panics(seen, life, tenant, plugin) >= enough
 }
 
-/// Every redrive that was answered is in the log; more may be.
+/// Every redrive that was answered is in the log, and all letters that were let go of; more may be.
 fn redrives(seen: &Seen, log: &Log<'_>, wrong: &mut Wrong) {
-    let mut there = log.redrives.clone();
-    for told in seen.redriven.iter().filter(|(_, moved)| *moved > 0) {
-        match there.iter().position(|found| found == told) {
-            Some(at) => {
-                there.swap_remove(at);
+    for (what, answered, there) in
+        [("a redrive", &seen.redriven, &log.redrives), ("letting go", &seen.discarded, &log.discards)]
+    {
+        let mut there = there.clone();
+        for told in answered.iter().filter(|(_, moved)| *moved > 0) {
+            match there.iter().position(|found| found == told) {
+                Some(at) => {
+                    there.swap_remove(at);
+                }
+                None => wrong.say(format!("{what} of {told:?} letters was answered and is not in the log")),
             }
-            None => wrong.say(format!("a redrive of {told:?} letters was answered and is not in the log")),
         }
     }
 }

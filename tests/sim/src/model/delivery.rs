@@ -13,6 +13,8 @@ pub(super) enum Turn {
     Dead(u32),
     /// It is tried again from the start.
     Redriven,
+    /// It is a dead letter no more, and nothing else.
+    Discarded,
     /// It is the first of its line from now on.
     First,
     /// Its tenant is deleted, and its row with it.
@@ -48,6 +50,8 @@ pub(super) enum Standing {
     Acked,
     /// It is a dead letter.
     Dead,
+    /// It was let go of.
+    Gone,
     /// It went with its tenant.
     Erased,
 }
@@ -98,6 +102,7 @@ impl<'a> Delivery<'a> {
                 Turn::Retried(attempts, due_ms) => Standing::Waits { attempts, due_ms, since_ms },
                 Turn::Dead(_) => Standing::Dead,
                 Turn::Redriven => fresh(moment.time_ms),
+                Turn::Discarded => Standing::Gone,
                 Turn::First => match standing {
                     Standing::Waits { attempts, .. } => Standing::Waits { attempts, due_ms: moment.time_ms, since_ms },
                     other => other,

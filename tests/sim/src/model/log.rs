@@ -74,6 +74,8 @@ pub(super) struct Log<'a> {
     /// Rule sets by version, and the document of each.
     pub(super) configured: BTreeMap<u64, &'a Bytes>,
     pub(super) redrives: Vec<(String, u64)>,
+    /// Letters that were let go of, of which queue and how many at a time.
+    pub(super) discards: Vec<(String, u64)>,
     pub(super) edited: Vec<(DeliveryId, Position)>,
     pub(super) books: Vec<RuleBook>,
     pub(super) objects: Objects,
@@ -153,6 +155,9 @@ impl<'a> Log<'a> {
             Record::Redrive { tenant, queue, deliveries } => {
                 self.redrive((tenant.as_str(), queue.as_str()), deliveries, (at, time_ms), wrong);
             }
+            Record::Discard { tenant, queue, deliveries } => {
+                self.discard((tenant.as_str(), queue.as_str()), deliveries, (at, time_ms), wrong);
+            }
             Record::Edited { .. } => edits::take(self, item, seen, wrong),
             Record::Change { tenant, changes } => self.change(tenant.as_str(), changes, at, time_ms, wrong),
             Record::Queue { tenant, moves, .. } => {
@@ -214,6 +219,24 @@ impl<'a> Log<'a> {
         }
         self.stats.entry(tenant.to_owned()).or_default().redriven += deliveries.len() as u64;
         self.redrives.push((format!("{tenant} {queue}"), deliveries.len() as u64));
+    }
+
+    fn discard(
+        &mut self,
+        (tenant, queue): (&str, &str),
+        deliveries: &[DeliveryId],
+        (at, time_ms): (Position, u64),
+        wrong: &mut Wrong,
+    ) {
+        let letters = self.queues.entry((tenant.to_owned(), queue.to_owned())).or_default();
+        for id in deliveries {
+            wrong.unless(letters.remove(id), || format!("{id} was let go of at {at}, and was no letter of {queue}"));
+            if let Some(delivery) = self.deliveries.get_mut(id) {
+                delivery.moments.push(Moment { at, time_ms, turn: Turn::Discarded });
+            }
+            self.messages.discarded(*id);
+        }
+        self.discards.push((format!("{tenant} {queue}"), deliveries.len() as u64));
     }
 
     /// A delivery takes another place among those of its key.

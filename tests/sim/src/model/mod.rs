@@ -126,7 +126,7 @@ fn may_be_lost(told: &ToldBy, seen: &Seen, log: &log::Log<'_>) -> bool {
         Turn::Acked(number) | Turn::Retried(number, _) | Turn::Dead(number) => is_settled || number >= told.attempt,
         // Its attempts are counted anew.
         Turn::Redriven => false,
-        Turn::First | Turn::Erased => is_settled,
+        Turn::First | Turn::Discarded | Turn::Erased => is_settled,
     });
     let has_crashed = seen.lives.get(told.life - 1).is_some_and(|life| !life.clean);
     has_crashed && !is_settled

@@ -123,6 +123,11 @@ impl<'a> Messages<'a> {
         }
     }
 
+    /// It is a dead letter no more.
+    pub(super) fn discarded(&mut self, id: DeliveryId) {
+        self.all.get_mut(&id).into_iter().for_each(|one| one.stands = Stands::Left);
+    }
+
     /// It is a dead letter, and has another event from now on.
     pub(super) fn edited(&mut self, id: DeliveryId, event: &'a Event) {
         self.all.get_mut(&id).into_iter().for_each(|one| one.event = event);

@@ -86,7 +86,7 @@ fn in_its_time(run: &Run, delivery: &Delivery<'_>, seen: &Seen, log: &Log<'_>, w
         let may_run = match delivery.standing_at(life.last_k) {
             Standing::Waits { attempts, .. } => run.attempt > attempts || redriven_within(delivery, run.life, seen),
             Standing::Acked | Standing::Erased => false,
-            Standing::Dead => redriven_within(delivery, run.life, seen),
+            Standing::Dead | Standing::Gone => redriven_within(delivery, run.life, seen),
         };
         wrong.unless(may_run, || format!("{} ran, though the log had settled it before", what()));
     }
