@@ -37,6 +37,7 @@ use crate::{
     fitting::{NeverFits, must_fit},
     guests::Guests,
     health::{Health, News},
+    held::Held,
     inbox::Inbox,
     judging::Judge,
     limits::{HOST_FAULTS_MAX, PROCESSORS},
@@ -74,6 +75,8 @@ pub struct Options {
     pub processors: usize,
     /// Rows of a tenant that is deleted that go in one record.
     pub erased_rows_max: usize,
+    /// How much of what waits is in memory.
+    pub held: Held,
 }
 
 impl Default for Options {
@@ -83,6 +86,7 @@ impl Default for Options {
             host_faults_max: HOST_FAULTS_MAX,
             processors: PROCESSORS,
             erased_rows_max: ERASED_ROWS_MAX,
+            held: Held::default(),
         }
     }
 }
@@ -198,7 +202,7 @@ impl Dispatcher {
             cleaned_below_k: 0,
             forgotten_before: 0,
         };
-        let scheduler = Scheduler::new(Arc::clone(&attempts), front.clone(), (arising, asked), stopped);
+        let scheduler = Scheduler::new(Arc::clone(&attempts), front.clone(), (arising, asked), stopped, options.held);
         let guests = front.clone();
         let waiting = Some(Waiting { scheduler, guests: front, cleaner, notices, news });
         let tasks = Tasks { writer: Some(end), scheduler: None, waiting };

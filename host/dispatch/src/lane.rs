@@ -9,7 +9,7 @@ use bytes::Bytes;
 use wharf_delivery::{DecodeError, DeliveryId, DeliveryRow, Table, TableError, Tables, Used, keys};
 use wharf_event::{Target, TenantName};
 
-use crate::{limits::LANE_PAGE, schedule::Waiting};
+use crate::schedule::Waiting;
 
 pub(crate) type LaneKey = (TenantName, Target);
 
@@ -88,9 +88,14 @@ impl Lane {
         !self.spilled
     }
 
-    /// Takes the next ones from the state until `room` are held, at most a page of them.
-    pub(crate) fn page(&mut self, key: &LaneKey, room: usize, tables: &impl Tables) -> Result<usize, TableError> {
-        let wanted = room.saturating_sub(self.ready.len()).min(LANE_PAGE);
+    /// Takes the next ones from the state until `room` are held, at most a page of so many.
+    pub(crate) fn page(
+        &mut self,
+        key: &LaneKey,
+        (room, page_max): (usize, usize),
+        tables: &impl Tables,
+    ) -> Result<usize, TableError> {
+        let wanted = room.saturating_sub(self.ready.len()).min(page_max);
         let prefix = keys::first_attempts(&key.0, &key.1);
         let last = self.last.map(|last| keys::delivery(&key.0, &key.1, false, last));
         let after = last.as_deref().map_or(Bound::Unbounded, Bound::Excluded);

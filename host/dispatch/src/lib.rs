@@ -36,6 +36,7 @@ mod gone;
 mod guests;
 mod handler;
 mod health;
+mod held;
 mod inbox;
 mod inputs;
 mod judging;
@@ -121,6 +122,7 @@ pub use figures::{Figures, LaneFigures, QueueFigures, StateFigures, TenantFigure
 pub use fitting::NeverFits;
 pub use guests::Guests;
 pub use handler::{Handler, Sandboxed, SandboxedBatch, SandboxedHttp, Takes};
+pub use held::Held;
 pub use histogram::Distribution;
 pub use inputs::compile_input;
 pub use judging::EditError;

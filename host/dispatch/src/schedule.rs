@@ -17,11 +17,9 @@ use wharf_event::{Code, Event, Position};
 use crate::{
     attempt,
     attempt::Attempts,
+    held::Held,
     lane::{Lane, LaneKey, lanes},
-    limits::{
-        HELD_EVENT_BYTES, LANE_PART, LANE_READY_MAX, LANE_READY_MIN, PAUSE_MAX, READ_AHEAD_BYTES, READY_MAX,
-        TIMERS_PAGE,
-    },
+    limits::{HELD_EVENT_BYTES, LANE_PART, PAUSE_MAX, READ_AHEAD_BYTES},
     partition::{Arisen, chain},
     rates::Rates,
     rules::RuleSet,
@@ -77,6 +75,7 @@ pub(crate) struct Scheduler {
     /// Lanes that are held back until a time, in milliseconds since 1970.
     off: BTreeSet<(u64, LaneKey)>,
     rates: Rates,
+    held: Held,
     /// Deliveries in the memory of all lanes.
     ready: usize,
     held_bytes: usize,
@@ -88,6 +87,7 @@ impl Scheduler {
         guests: tokio::runtime::Handle,
         (arisen, Heard { asked, done }): (mpsc::UnboundedReceiver<Arisen>, Heard),
         stopping: watch::Receiver<bool>,
+        held: Held,
     ) -> Self {
         let (rules, lifted) = (attempts.rules.subscribe(), attempts.quarantine.lifted());
         let let_through = attempts.breakers.turns();
@@ -103,9 +103,10 @@ impl Scheduler {
             read: mpsc::unbounded_channel(),
             stopping,
             lanes: BTreeMap::new(),
-            timers: Timers::unread(),
+            timers: Timers::unread(held),
             off: BTreeSet::new(),
             rates: Rates::default(),
+            held,
             ready: 0,
             held_bytes: 0,
         }
@@ -218,7 +219,8 @@ impl Scheduler {
 
     /// How many deliveries a lane may hold in memory.
     fn room(&self) -> usize {
-        (READY_MAX.saturating_sub(self.ready) / LANE_PART).clamp(LANE_READY_MIN, LANE_READY_MAX)
+        let Held { ready, lane_min, lane_max, .. } = self.held;
+        (ready.saturating_sub(self.ready) / LANE_PART).clamp(lane_min, lane_max)
     }
 
     /// Reads the events of deliveries that came from the state, frame by frame: one by one they would cost more than an attempt.
@@ -433,7 +435,7 @@ impl Scheduler {
         let Some(lane) = self.lanes.get_mut(key) else { return Ok(()) };
         if lane.spilled && lane.ready.len() <= room / 4 {
             let held = lane.ready.len();
-            self.ready += lane.page(key, room, &self.attempts.shared.read().state)?;
+            self.ready += lane.page(key, (room, self.held.lane_page), &self.attempts.shared.read().state)?;
             let paged: Vec<_> = lane.ready.iter().skip(held).map(|one| (one.id, one.row.event_at(one.id))).collect();
             self.read_ahead(key.clone(), paged);
         }
@@ -510,7 +512,7 @@ impl Scheduler {
         turns.iter().for_each(|key| self.attempts.places().wants(key));
         let now_ms = self.attempts.clock.now_ms();
         self.age(now_ms);
-        for _ in 0..TIMERS_PAGE {
+        for _ in 0..self.held.timers_page {
             if self.timers.is_spent() {
                 self.timers.page(&self.attempts.shared.read().state)?;
             }

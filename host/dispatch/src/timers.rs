@@ -12,8 +12,8 @@ use bytes::Bytes;
 use wharf_delivery::{DeliveryId, DeliveryRow, Table, TableError, Tables, Used, keys};
 
 use crate::{
+    held::Held,
     lane::{Lane, LaneKey, id_of},
-    limits::{LANE_PAGE, TIMERS_MAX, TIMERS_PAGE},
     schedule::Waiting,
 };
 
@@ -28,12 +28,13 @@ pub(crate) struct Timers {
     /// Those that wait in a lane's memory or run, with the attempts before: a retry may be due in the very millisecond of the
     /// attempt that asked for it.
     taken: HashSet<Taken>,
+    held: Held,
 }
 
 impl Timers {
     /// None in memory yet.
-    pub(crate) fn unread() -> Self {
-        Self { next: BTreeMap::new(), horizon: Some(Bytes::new()), taken: HashSet::new() }
+    pub(crate) fn unread(held: Held) -> Self {
+        Self { next: BTreeMap::new(), horizon: Some(Bytes::new()), taken: HashSet::new(), held }
     }
 
     /// Takes in a delivery that arose.
@@ -43,7 +44,7 @@ impl Timers {
             return;
         }
         self.next.insert(key, (id, row));
-        if self.next.len() > TIMERS_MAX
+        if self.next.len() > self.held.timers
             && let Some((last, _)) = self.next.pop_last()
         {
             self.horizon = Some(last);
@@ -88,8 +89,8 @@ impl Timers {
     /// Takes the next ones from the state.
     pub(crate) fn page(&mut self, tables: &impl Tables) -> Result<(), TableError> {
         let Some(horizon) = self.horizon.take() else { return Ok(()) };
-        let page = tables.scan(Table::Timers, &[], Bound::Included(&horizon), TIMERS_PAGE)?;
-        if page.len() == TIMERS_PAGE
+        let page = tables.scan(Table::Timers, &[], Bound::Included(&horizon), self.held.timers_page)?;
+        if page.len() == self.held.timers_page
             && let Some((last, _)) = page.last()
         {
             self.horizon = Some(behind(last));
@@ -114,8 +115,8 @@ impl Timers {
         tables: &impl Tables,
     ) -> Result<usize, TableError> {
         let Some(from) = lane.overdue.take() else { return Ok(0) };
-        let page = tables.scan(Table::Timers, &[], Bound::Included(&from), LANE_PAGE)?;
-        let (full, before) = (page.len() == LANE_PAGE, lane.timed);
+        let page = tables.scan(Table::Timers, &[], Bound::Included(&from), self.held.lane_page)?;
+        let (full, before) = (page.len() == self.held.lane_page, lane.timed);
         for (key, _) in page {
             let Some((due_ms, delivery)) = keys::timer_parts(&key) else { continue };
             if due_ms > now_ms {

@@ -134,6 +134,12 @@ impl ArtifactCache {
         self.folder.exists(name(engine, What::Component, digest))
     }
 
+    /// Removes the artifact of a component that is not wanted any more: what is made of its modules may be others' too.
+    pub(crate) fn forget(&self, engine: &Engine, digest: &Digest) {
+        // One that is not there is gone; one that stays takes room until the bound is met.
+        let _ = self.folder.remove_file(name(engine, What::Component, digest));
+    }
+
     /// Says that the artifact of that is used now, by one who has it from elsewhere.
     pub(crate) fn used(&self, engine: &Engine, what: What, digest: &Digest) {
         // One that is gone is missed when it is looked for.

@@ -114,6 +114,13 @@ impl Runtime {
         cache.has(&self.loader.engine, &digest).then(|| Prepared::unloaded(kind, digest))
     }
 
+    /// Removes the artifact of a component that nothing names any more, so that it takes none of the room of others'.
+    pub fn forget(&self, digest: &Digest) {
+        if let Some(cache) = self.loader.cache.get() {
+            cache.forget(&self.loader.engine, digest);
+        }
+    }
+
     fn made(&self, kind: Kind, digest: Digest, wasm: &[u8]) -> Result<Prepared, ComponentError> {
         let release = Prepared::unloaded(kind, digest);
         match &release {

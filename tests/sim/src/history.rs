@@ -62,6 +62,8 @@ pub struct Figures {
     pub replayed: u64,
     /// Redrives at a rate that sent letters and came to their end.
     pub paced: u64,
+    /// Records that let go of dead letters.
+    pub discards: u64,
     /// Requests that webhooks sent.
     pub requests: u64,
     /// Records by which events that are owed to very many came further.
@@ -93,6 +95,7 @@ impl Figures {
         self.replays += other.replays;
         self.replayed += other.replayed;
         self.paced += other.paced;
+        self.discards += other.discards;
         self.requests += other.requests;
         self.fanned += other.fanned;
         self.ordered += other.ordered;

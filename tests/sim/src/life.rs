@@ -27,7 +27,7 @@ use crate::{
     client::{Client, World},
     observed::{LifeSeen, Observed},
     outside::Outside,
-    plan::{Ending, LifePlan, Moment},
+    plan::{Ending, LifePlan, Moment, Plan},
     queue, redrives, replays,
     rng::Rng,
     rules::{self, TENANTS},
@@ -117,9 +117,9 @@ impl Life<'_> {
         let outgoing = Arc::new(outside.clone());
         let from = surroundings(Arc::clone(&clock), seed, self.world.plan.delay_ms_max);
         let from = Surroundings { outgoing, ..from };
-        let (host_faults_max, erased_rows_max) = (self.world.plan.host_faults_max, self.world.plan.erased_rows_max);
+        let Plan { host_faults_max, erased_rows_max, held, .. } = self.world.plan;
         let options =
-            Options { dedup_window_ms: self.window_ms, host_faults_max, erased_rows_max, ..Options::default() };
+            Options { dedup_window_ms: self.window_ms, host_faults_max, erased_rows_max, held, ..Options::default() };
         let dispatcher = match Dispatcher::open(&home, options, from, Handle::current()) {
             Ok(dispatcher) => dispatcher,
             Err(error) => {

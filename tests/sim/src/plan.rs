@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing that happens later changes it. A step of a new kind is one more field here.
 
+use wharf_dispatch::Held;
 use wharf_faults::Fate;
 use wharf_log::SegmentSizes;
 
@@ -96,6 +97,8 @@ pub struct Plan {
     pub tides: bool,
     /// Rows of theirs that go in one record.
     pub erased_rows_max: usize,
+    /// How much of what waits is in memory.
+    pub held: Held,
 }
 
 impl Plan {
@@ -128,9 +131,19 @@ impl Plan {
             host_faults_max: if rng.chance(30) { 3 } else { u32::MAX },
             tides: rng.chance(50),
             erased_rows_max: [2, 5, 20, 1_000].get(rng.below(4) as usize).copied().unwrap_or(2),
+            held: held(&mut rng),
             lives,
         }
     }
+}
+
+/// Often next to nothing, so that what waits is paged from the state.
+fn held(rng: &mut Rng) -> Held {
+    if !rng.chance(40) {
+        return Held::default();
+    }
+    let mut some = |most| rng.between(1, most) as usize;
+    Held { ready: some(16), lane_max: some(6), lane_min: 1, lane_page: some(4), timers: some(4), timers_page: some(4) }
 }
 
 fn fate(rng: &mut Rng) -> Fate {

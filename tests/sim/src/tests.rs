@@ -21,7 +21,7 @@ fn nothing_is_found_in_the_product_as_it_is() {
     let figures = swept.figures;
     assert!(figures.lives > 40 && figures.acknowledged > 200 && figures.duplicates > 20, "{figures:?}");
     assert!(figures.deleted > 5 && figures.erased > figures.deleted, "{figures:?}");
-    assert!(figures.paced > 0, "{figures:?}");
+    assert!(figures.paced > 0 && figures.discards > 0, "{figures:?}");
     assert!(figures.requests > 100, "{figures:?}");
     assert!(figures.ordered > 50, "{figures:?}");
     assert!(figures.fired > 1_000 && figures.messages > 100, "{figures:?}");

@@ -436,8 +436,12 @@ impl Registry {
         if is_used || self.named().await?.contains(release) {
             return Ok(());
         }
-        let (components, release) = (Arc::clone(&self.components), *release);
-        Ok(tokio::task::spawn_blocking(move || components.remove(&release)).await??)
+        let (components, runtime, release) = (Arc::clone(&self.components), Arc::clone(&self.runtime), *release);
+        let remove = move || {
+            runtime.forget(&release);
+            components.remove(&release)
+        };
+        Ok(tokio::task::spawn_blocking(remove).await??)
     }
 }
 

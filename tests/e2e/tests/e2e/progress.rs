@@ -83,10 +83,12 @@ fn what_cannot_start_within_its_limits_never_becomes_ready() {
     let file = |name: &str| site.folder.path().join(name).display().to_string();
     assert_eq!(run(&host, &["plugin", "set", "made", "--file", &file("settings.json")]).0, 0);
     let hoarder = guest("hoarder").display().to_string();
+    let held = |folder: &str| std::fs::read_dir(site.folder.path().join("data").join(folder)).unwrap().count();
+    let artifacts = held("cache");
     let (exit, release) = run(&host, &["plugin", "upload", "made", &hoarder]);
     assert_eq!((exit, &release["failure"]["code"]), (10, &json!("component-probe")), "{release}");
     assert!(release["failure"]["detail"].as_str().unwrap().contains("limit-memory"), "{release}");
-    assert_eq!(std::fs::read_dir(site.folder.path().join("data/components")).unwrap().count(), 0);
+    assert_eq!((held("components"), held("cache")), (0, artifacts), "neither its bytes nor what they were compiled to");
     // With more it can.
     site.write("settings.json", r#"{"limits": {"memory_mib": 8}}"#);
     assert_eq!(run(&host, &["plugin", "set", "made", "--file", &file("settings.json")]).0, 0);

@@ -166,6 +166,7 @@ pub(crate) fn figures(seen: &Seen) -> Figures {
             |record| matches!(record, Record::Redriving { state, .. } if state.phase == ReplayPhase::Done && state.redriven > 0),
         ),
         requests: seen.runs.iter().filter(|run| run.plugin == rules::HOOK).count() as u64,
+        discards: of(|record| matches!(record, Record::Discard { .. })),
         fanned: of(|record| matches!(record, Record::Fanned { .. })),
         ordered: seen.frames.values().map(|items| followed(items)).sum(),
         replayed: of(|record| matches!(record, Record::Accept { event, .. } if replays::is_marked(event))),
