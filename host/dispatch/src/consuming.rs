@@ -191,8 +191,9 @@ impl Consumer {
             // What wakes it in vain costs a look.
             let rung = tokio::time::timeout(look, self.or_stop(bell.notified()));
             tokio::select! {
-                _ = rung => return Ok(Duration::ZERO),
+                biased;
                 Some(ended) = self.calls.join_next() => return Ok(self.end(ended)?),
+                _ = rung => return Ok(Duration::ZERO),
             }
         }
         self.gather(&ready.by, &bell).await?;

@@ -259,7 +259,7 @@ impl Client {
             let ids: Vec<_> = letters.iter().filter_map(|(key, _)| keys::delivery_of(key)).collect();
             RedriveWhich::Ids(self.rng.pick(&ids).into_iter().copied().collect())
         };
-        if self.rng.chance(15) {
+        if self.rng.chance(45) {
             let request = DiscardRequest { tenant: tenant.clone(), queue: queue.clone(), which };
             let told = timeout(Duration::from_secs(10), self.dispatcher.discard(request)).await;
             let moved = told.as_ref().ok().and_then(|told| told.as_ref().ok()).map(|discarded| discarded.moved);
