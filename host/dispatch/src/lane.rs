@@ -6,7 +6,7 @@
 use std::{collections::VecDeque, ops::Bound};
 
 use bytes::Bytes;
-use wharf_delivery::{DecodeError, DeliveryId, DeliveryRow, Table, TableError, Tables, Used, keys};
+use wharf_delivery::{DecodeError, DeliveryId, DeliveryRow, Table, TableError, Tables, keys};
 use wharf_event::{Target, TenantName};
 
 use crate::schedule::Waiting;
@@ -88,12 +88,12 @@ impl Lane {
         !self.spilled
     }
 
-    /// Takes the next ones from the state until `room` are held, at most a page of so many.
+    /// Takes the next ones from the state of frame `k` until `room` are held, at most a page of so many.
     pub(crate) fn page(
         &mut self,
         key: &LaneKey,
         (room, page_max): (usize, usize),
-        tables: &impl Tables,
+        (tables, k): (&impl Tables, u64),
     ) -> Result<usize, TableError> {
         let wanted = room.saturating_sub(self.ready.len()).min(page_max);
         let prefix = keys::first_attempts(&key.0, &key.1);
@@ -105,13 +105,7 @@ impl Lane {
         for (key, row) in page {
             let id = id_of(&key)?;
             self.last = Some(id);
-            self.ready.push_back(Waiting {
-                id,
-                row: DeliveryRow::from_bytes(&row)?,
-                event: None,
-                asked: None,
-                void: Used::default(),
-            });
+            self.ready.push_back(Waiting::read(id, DeliveryRow::from_bytes(&row)?, k));
         }
         Ok(taken)
     }
@@ -135,13 +129,7 @@ pub(crate) fn mutated(next: Option<Waiting>, ready: &mut VecDeque<Waiting>, coun
     }
     if leases_twice(next.id) && next.row.attempts == 0 && next.event.is_some() {
         // Its event is read from the log: only what is held in memory is counted.
-        ready.push_back(Waiting {
-            id: next.id,
-            row: next.row.clone(),
-            event: None,
-            asked: None,
-            void: Used::default(),
-        });
+        ready.push_back(Waiting::read(next.id, next.row.clone(), 0));
         *count += 1;
     }
     Some(next)

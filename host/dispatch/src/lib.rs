@@ -91,6 +91,7 @@ mod shared;
 mod shares;
 mod sharing;
 mod slot;
+mod sure;
 mod surroundings;
 mod tenants;
 mod tending;

@@ -138,7 +138,7 @@ impl Rates {
 
 #[cfg(test)]
 mod tests {
-    use wharf_delivery::{DeliveryRow, TargetRef, Used};
+    use wharf_delivery::{DeliveryRow, TargetRef};
     use wharf_event::{Position, Target};
 
     use super::*;
@@ -169,7 +169,7 @@ mod tests {
             place: None,
         };
         let id = DeliveryId { event: Position { k: n, i: 0 }, n: 0 };
-        Waiting { id, row, event: None, asked: None, void: Used::default() }
+        Waiting::read(id, row, 0)
     }
 
     #[test]

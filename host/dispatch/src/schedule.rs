@@ -26,6 +26,7 @@ use crate::{
     seats::{Asker, Askers, Heard},
     sending,
     slot::{Done, Slot},
+    sure::Sure,
     timers::Timers,
     watched as watch,
 };
@@ -41,9 +42,16 @@ pub(crate) struct Waiting {
     pub(crate) asked: Option<Duration>,
     /// What its attempt used in turns that came to nothing, and that no settle told of. The next one does.
     pub(crate) void: Used,
+    /// The frame with which it was read from the state; 0 where it was durable when it was told.
+    pub(crate) read_k: u64,
 }
 
 impl Waiting {
+    /// One that was read from the state of frame `k`.
+    pub(crate) fn read(id: DeliveryId, row: DeliveryRow, read_k: u64) -> Self {
+        Self { id, row, event: None, asked: None, void: Used::default(), read_k }
+    }
+
     /// What its attempt used before this turn, if it did.
     pub(crate) fn used_before(&self) -> Option<&Used> {
         Some(&self.void).filter(|void| **void != Used::default())
@@ -76,6 +84,7 @@ pub(crate) struct Scheduler {
     off: BTreeSet<(u64, LaneKey)>,
     rates: Rates,
     held: Held,
+    sure: Sure,
     /// Deliveries in the memory of all lanes.
     ready: usize,
     held_bytes: usize,
@@ -90,7 +99,7 @@ impl Scheduler {
         held: Held,
     ) -> Self {
         let (rules, lifted) = (attempts.rules.subscribe(), attempts.quarantine.lifted());
-        let let_through = attempts.breakers.turns();
+        let (let_through, sure) = (attempts.breakers.turns(), Sure::new(attempts.shared.progress.subscribe()));
         Self {
             attempts,
             rules,
@@ -107,6 +116,7 @@ impl Scheduler {
             off: BTreeSet::new(),
             rates: Rates::default(),
             held,
+            sure,
             ready: 0,
             held_bytes: 0,
         }
@@ -146,6 +156,8 @@ impl Scheduler {
                     Err(_) => return,
                 },
                 changed = self.lifted.changed() => if changed.is_ok() { self.attempts.places().again() },
+                // The top asks who waited for that.
+                () = self.sure.further() => {}
                 // The top asks which lanes may have their turn. Its sender lives as long as this.
                 _ = self.let_through.changed() => {}
                 // Retries that are due are taken at the top.
@@ -211,7 +223,7 @@ impl Scheduler {
                 let event = event.filter(fits).map(|event| event.detached());
                 self.held_bytes += event.as_ref().map_or(0, Event::size);
                 self.ready += 1;
-                lane.ready.push_back(Waiting { id, row, event, asked: Some(arisen.asked), void: Used::default() });
+                lane.ready.push_back(Waiting { event, asked: Some(arisen.asked), ..Waiting::read(id, row, 0) });
             }
             self.attempts.places().wants(&key);
         }
@@ -282,6 +294,11 @@ impl Scheduler {
             self.attempts.places().rests(&key);
             return Ok(());
         };
+        let read_k = lane.ready.front().map_or(0, |next| next.read_k);
+        if !self.sure.is_lane(&key, read_k) {
+            self.attempts.places().rests(&key);
+            return Ok(());
+        }
         let next = lane.pop();
         #[cfg(feature = "mutations")]
         let next = crate::lane::mutated(next, &mut lane.ready, &mut self.ready);
@@ -435,7 +452,9 @@ impl Scheduler {
         let Some(lane) = self.lanes.get_mut(key) else { return Ok(()) };
         if lane.spilled && lane.ready.len() <= room / 4 {
             let held = lane.ready.len();
-            self.ready += lane.page(key, (room, self.held.lane_page), &self.attempts.shared.read().state)?;
+            let shared = self.attempts.shared.read();
+            self.ready += lane.page(key, (room, self.held.lane_page), (&shared.state, shared.k))?;
+            drop(shared);
             let paged: Vec<_> = lane.ready.iter().skip(held).map(|one| (one.id, one.row.event_at(one.id))).collect();
             self.read_ahead(key.clone(), paged);
         }
@@ -443,7 +462,7 @@ impl Scheduler {
         if lane.overdue.is_some() && lane.timed <= room / 4 {
             let now_ms = self.attempts.clock.now_ms();
             let shared = self.attempts.shared.read();
-            self.ready += self.timers.refill(key, lane, (room, now_ms), &shared.state)?;
+            self.ready += self.timers.refill(key, lane, (room, now_ms), (&shared.state, shared.k))?;
         }
         Ok(())
     }
@@ -500,7 +519,8 @@ impl Scheduler {
             return Duration::ZERO;
         }
         let off_ms = self.off.first().map(|(at_ms, _)| at_ms.saturating_add(1));
-        let next_ms = [self.timers.next_ms(), off_ms, self.rates.next_ms()].into_iter().flatten().min();
+        let timer_ms = self.timers.next_ms().filter(|_| self.sure.are_timers());
+        let next_ms = [timer_ms, off_ms, self.rates.next_ms()].into_iter().flatten().min();
         let due = next_ms.map(|due_ms| Duration::from_millis(due_ms.saturating_sub(self.attempts.clock.now_ms())));
         [due, self.attempts.breakers.next()].into_iter().flatten().min().unwrap_or(PAUSE_MAX).min(PAUSE_MAX)
     }
@@ -509,12 +529,17 @@ impl Scheduler {
     /// retries of one plugin stands before nobody else's.
     fn wake(&mut self) -> Result<(), TableError> {
         let turns = self.attempts.breakers.take_turns();
-        turns.iter().for_each(|key| self.attempts.places().wants(key));
+        turns.iter().chain(&self.sure.surely()).for_each(|key| self.attempts.places().wants(key));
         let now_ms = self.attempts.clock.now_ms();
         self.age(now_ms);
         for _ in 0..self.held.timers_page {
             if self.timers.is_spent() {
-                self.timers.page(&self.attempts.shared.read().state)?;
+                let shared = self.attempts.shared.read();
+                self.timers.page(&shared.state)?;
+                self.sure.timers_came_with(shared.k);
+            }
+            if !self.sure.are_timers() {
+                break;
             }
             let Some((timer, id, row)) = self.timers.due(now_ms) else { break };
             if self.rules.borrow().is_departed(&row.tenant) {
@@ -527,7 +552,7 @@ impl Scheduler {
             } else {
                 self.ready += 1;
                 self.timers.take((timer, row.attempts));
-                lane.push_timed(Waiting { id, row, event: None, asked: None, void: Used::default() });
+                lane.push_timed(Waiting::read(id, row, 0));
             }
             self.attempts.places().wants(&key);
         }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use wharf_delivery::{DeliveryId, DeliveryRow, Table, TableError, Tables, Used, keys};
+use wharf_delivery::{DeliveryId, DeliveryRow, Table, TableError, Tables, keys};
 
 use crate::{
     held::Held,
@@ -105,14 +105,14 @@ impl Timers {
         Ok(())
     }
 
-    /// Gives a lane the timers that were left for it in the state, up to `room` and to those due at `now_ms`; at most a page
+    /// Gives a lane the timers that were left for it in the state of frame `k`, up to `room` and to those due at `now_ms`; at most a page
     /// is looked at. Says how many it took.
     pub(crate) fn refill(
         &mut self,
         of: &LaneKey,
         lane: &mut Lane,
         (room, now_ms): (usize, u64),
-        tables: &impl Tables,
+        (tables, k): (&impl Tables, u64),
     ) -> Result<usize, TableError> {
         let Some(from) = lane.overdue.take() else { return Ok(0) };
         let page = tables.scan(Table::Timers, &[], Bound::Included(&from), self.held.lane_page)?;
@@ -133,7 +133,7 @@ impl Timers {
             if let Some(row) = DeliveryRow::get(tables, delivery)?
                 && self.taken.insert((key.clone(), row.attempts))
             {
-                lane.push_timed(Waiting { id: id_of(delivery)?, row, event: None, asked: None, void: Used::default() });
+                lane.push_timed(Waiting::read(id_of(delivery)?, row, k));
             }
         }
         if !full {
