@@ -273,6 +273,14 @@ impl Client {
         self.answered(Method::DELETE, resource, Content::default()).await.map(drop)
     }
 
+    /// The same under a condition.
+    ///
+    /// # Errors
+    /// As of [`post`](Self::post); also when the condition does not hold.
+    pub async fn delete_under(&self, resource: &Resource, condition: Condition) -> Result<(), ClientError> {
+        self.answered(Method::DELETE, resource, Content::default().under(condition)).await.map(drop)
+    }
+
     /// Has what is at a place end, and reads what is said about it.
     ///
     /// # Errors

@@ -1,6 +1,9 @@
 //! `wharf deploy`: a host becomes what a wharf.toml says, is left alone when it is that, and is not touched when it cannot be.
 
-use std::process::Stdio;
+use std::{
+    io::{Read as _, Write as _},
+    process::Stdio,
+};
 
 use serde_json::{Value, json};
 
@@ -466,5 +469,84 @@ fn a_declaration_makes_no_second_rule_and_none_that_could_not_stand_in_a_file() 
     site.write("NO NAME.wasm", plain);
     let (exit, _, talk) = deploy(&site, &host, &["NO NAME.wasm", "--yes"]);
     assert!(exit != 0 && talk.contains("say it: --plugin NAME"), "{talk}");
+    assert_eq!(host.stop(), Some(0));
+}
+
+/// Runs `wharf deploy …` with somebody at a terminal who says yes once `meanwhile` has happened: exit status and what the terminal shows.
+fn deploy_asked(site: &Site, host: &Host, words: &str, meanwhile: impl FnOnce()) -> (i32, String) {
+    let command = format!("{} deploy -c project.toml {words}", wharf().get_program().display());
+    let mut child = std::process::Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .current_dir(site.folder.path())
+        .env("WHARF_URL", &host.url)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut said, mut shown) = (child.stdout.take().unwrap(), Vec::new());
+    while !shown.ends_with(b"[y/N] ") {
+        let mut byte = [0];
+        assert_eq!(said.read(&mut byte).unwrap(), 1, "it asks: {}", String::from_utf8_lossy(&shown));
+        shown.extend(byte);
+    }
+    meanwhile();
+    let mut answer = child.stdin.take().unwrap();
+    answer.write_all(b"y\n").unwrap();
+    said.read_to_end(&mut shown).unwrap();
+    (child.wait().unwrap().code().unwrap(), String::from_utf8(shown).unwrap())
+}
+
+#[test]
+fn what_somebody_else_changed_since_the_plan_was_shown_is_left_alone() {
+    let site = site();
+    let host = site.start("serve");
+    assert_eq!(document(&site, &host, &["--yes"]).0, 0);
+    let old = host.get(PLUGIN).1["stable"].as_str().unwrap().to_owned();
+    let release = |n: u8| {
+        let mut wasm = std::fs::read(guest("probe")).unwrap();
+        wasm.extend_from_slice(&[0, 4, 2, b'v', b'n', n]);
+        wasm
+    };
+    let upload = |wasm: Vec<u8>| {
+        site.write("other.wasm", wasm);
+        let mut command = wharf();
+        command.current_dir(site.folder.path()).env("WHARF_URL", &host.url);
+        let output = command.args(["plugin", "upload", "probe", "other.wasm", "-o", "json"]).output().unwrap();
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()["release"].as_str().unwrap().to_owned()
+    };
+    // Somebody promotes another release while the plan is looked at.
+    site.write("probe.wasm", release(2));
+    let (exit, shown) = deploy_asked(&site, &host, "", || {
+        let other = upload(release(3));
+        let promoted =
+            host.post(&format!("{PLUGIN}/promote"), "application/json", json!({ "release": other }).to_string());
+        assert_eq!(promoted.0, 200, "{promoted:?}");
+    });
+    assert!(exit == 5 && shown.contains("traffic probe: it was changed since the plan was made"), "{shown}");
+    assert_ne!(host.get(PLUGIN).1["stable"], json!(old), "what the other promoted has the traffic");
+    assert_eq!(deploy(&site, &host, &["--yes"]).0, 0, "who looks again goes on from there");
+    // A breaker is one of the settings.
+    let granted = PROJECT.replace("kv = [\"probe\"] }", "kv = [\"probe\", \"more\"] }");
+    site.write("project.toml", &granted);
+    let settings = json!({ "grants": { "publish": ["probe.*"], "kv": ["probe"] }, "breaker": { "failures": 7 } });
+    let (exit, shown) = deploy_asked(&site, &host, "", || {
+        let put = host.put(PLUGIN, None, settings.to_string().into_bytes());
+        assert_eq!(put.0, 200, "{put:?}");
+    });
+    assert!(exit == 5 && shown.contains("plugin probe: it was changed since the plan was made"), "{shown}");
+    assert_eq!(deploy(&site, &host, &["--yes"]).0, 0);
+    // A rule that goes for not being in the file is another by then.
+    let (project, _) = granted.split_once("[tenants.acme.rules.bent]").unwrap();
+    site.write("project.toml", project);
+    let rule = "/v1/tenants/acme/buses/audit/rules/bent";
+    let (exit, shown) = deploy_asked(&site, &host, "--prune", || {
+        let body = json!({ "pattern": { "type": ["bent.more"] }, "targets": [{ "plugin": "probe" }] });
+        let put = host.put(rule, None, body.to_string().into_bytes());
+        assert_eq!(put.0, 200, "{put:?}");
+    });
+    assert!(exit == 5 && shown.contains("rule bent: it was changed since the plan was made"), "{shown}");
+    assert_eq!(host.get(rule).0, 200, "it stays");
+    assert_eq!(deploy(&site, &host, &["--yes", "--prune"]).0, 0);
+    assert_eq!(host.get(rule).0, 404);
     assert_eq!(host.stop(), Some(0));
 }

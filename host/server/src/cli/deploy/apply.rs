@@ -76,19 +76,16 @@ impl Doing<'_> {
             }
             Work::Settings { plugin, body, seen } => self.settings(plugin, body, seen.as_deref()).await,
             Work::Release { plugin, component, regranted } => self.release(plugin, component, *regranted).await,
-            Work::Promote { plugin, release } => self.promote(plugin, *release).await,
+            Work::Promote { plugin, release, seen } => self.promote(plugin, *release, *seen).await,
             Work::Schema { schema, body, seen: version } => {
                 self.put::<SchemaView>(&of.at("schemas").at(schema), body, seen(version)).await
             }
             Work::Rule { bus, rule, body, seen: version } => {
                 self.put::<RuleView>(&of.at("buses").at(bus).at("rules").at(rule), body, seen(version)).await
             }
-            Work::RemoveRule { bus, rule } => self.remove(&of.at("buses").at(bus).at("rules").at(rule)).await,
-            Work::RemovePlugin(plugin) => self.remove(&self.plugin(plugin)).await,
             Work::Webhook { webhook, body, seen: version } => {
                 self.put::<WebhookView>(&of.at("webhooks").at(webhook), body, seen(version)).await
             }
-            Work::RemoveWebhook(webhook) => self.remove(&of.at("webhooks").at(webhook)).await,
             Work::Queue { queue, body, seen: version, .. } => {
                 self.put::<MessageQueueView>(&of.at("queues").at(queue), body, seen(version)).await
             }
@@ -105,15 +102,7 @@ impl Doing<'_> {
             Work::Route { route, body, seen: version } => {
                 self.put::<RouteView>(&of.at("routes").at(route), body, seen(version)).await
             }
-            Work::RemoveRoute(route) => self.remove(&of.at("routes").at(route)).await,
-            Work::RemoveSchedule(schedule) => self.remove(&of.at("schedules").at(schedule)).await,
-            Work::RemoveSubscription { topic, subscription } => {
-                self.remove(&of.at("topics").at(topic).at("subscriptions").at(subscription)).await
-            }
-            Work::RemoveTopic(topic) => self.remove(&of.at("topics").at(topic)).await,
-            Work::RemoveQueue(queue) => self.remove(&of.at("queues").at(queue)).await,
-            Work::RemoveSchema(schema) => self.remove(&of.at("schemas").at(schema)).await,
-            Work::RemoveBus(bus) => self.remove(&of.at("buses").at(bus)).await,
+            Work::Remove { at, seen } => self.remove(at, seen.map_or(Condition::None, Condition::Version)).await,
         }
     }
 
@@ -123,16 +112,11 @@ impl Doing<'_> {
         body: &[u8],
         condition: Condition,
     ) -> Result<(), StepError> {
-        match self.client.put::<T>(at, body.to_vec(), condition).await {
-            Err(ClientError::Refused(reply)) if reply.code == Code::VersionConflict.as_str() => {
-                Err(StepError::Overtaken)
-            }
-            put => Ok(put.map(drop)?),
-        }
+        upon(self.client.put::<T>(at, body.to_vec(), condition).await).map(drop)
     }
 
-    async fn remove(&self, at: &Resource) -> Result<(), StepError> {
-        Ok(self.client.delete(at).await?)
+    async fn remove(&self, at: &Resource, condition: Condition) -> Result<(), StepError> {
+        upon(self.client.delete_under(at, condition).await)
     }
 
     /// A plugin's version changes with each release of it, so its settings are compared instead.
@@ -142,7 +126,9 @@ impl Doing<'_> {
             None => Condition::Absent,
             Some(seen) => {
                 let now: PluginDetail = self.client.get(&at).await?;
-                if (&now.config, &now.grants, &now.limits) != (&seen.config, &seen.grants, &seen.limits) {
+                let settings =
+                    |of: &PluginDetail| (of.config.clone(), of.grants.clone(), of.limits.clone(), of.breaker.clone());
+                if settings(&now) != settings(seen) {
                     return Err(StepError::Overtaken);
                 }
                 now.version.map_or(Condition::None, Condition::Version)
@@ -176,12 +162,30 @@ impl Doing<'_> {
         }
     }
 
-    async fn promote(&self, name: &PluginName, release: Digest) -> Result<(), StepError> {
+    /// Its traffic is not another's than it was: somebody who promoted or rolled back meanwhile had a reason.
+    async fn promote(
+        &self,
+        name: &PluginName,
+        release: Digest,
+        seen: (Option<Digest>, Option<Digest>),
+    ) -> Result<(), StepError> {
+        let PluginDetail { plugin, .. } = self.client.get(&self.plugin(name)).await?;
+        if (plugin.stable, plugin.canary.map(|canary| canary.release)) != seen {
+            return Err(StepError::Overtaken);
+        }
         let reason = Some(self.message.unwrap_or(REASON).to_owned());
         let body = json(&Promotion { channel: None, release, canary: None, reason })?;
         let at = self.plugin(name).at("promote");
         self.client.post::<PluginDetail>(&at, "application/json", body).await?;
         Ok(())
+    }
+}
+
+/// What came of a change under a condition.
+fn upon<T>(changed: Result<T, ClientError>) -> Result<T, StepError> {
+    match changed {
+        Err(ClientError::Refused(reply)) if reply.code == Code::VersionConflict.as_str() => Err(StepError::Overtaken),
+        changed => Ok(changed?),
     }
 }
 

@@ -19,6 +19,7 @@ use wharf_schema::{Mode, Schema, compatibility};
 use super::{
     super::{
         error::CommandError,
+        plugin,
         words::{clipped, printable},
     },
     parts, places,
@@ -27,9 +28,9 @@ use super::{
 };
 use crate::{
     adapter::shown,
-    client::{ClientError, Reply},
+    client::{ClientError, Reply, Resource},
     config::PluginSettings,
-    project::{Wanted, WantedPlugin},
+    project::{Component, Source, Wanted, WantedPlugin},
 };
 
 /// The settings of a plugin as they are put.
@@ -227,20 +228,24 @@ impl Comparison<'_> {
     /// The release and its traffic.
     fn release(&mut self, name: &PluginName, wanted: &WantedPlugin, regranted: bool) {
         let component = &wanted.component;
-        let stable = self.there.plugins.get(name).and_then(|plugin| plugin.stable);
+        let there = self.there.plugins.get(name);
+        let stable = there.and_then(|plugin| plugin.stable);
         if stable == Some(component.release) {
             self.plan.unchanged += 1;
             return;
         }
-        let is_ready = self.there.releases.get(name).is_some_and(|release| release.state == ReleaseState::Ready);
-        if !is_ready {
-            let detail = format!("{} ({})", component.release.short(), size(component.bytes));
+        let known = self.there.releases.get(name).filter(|release| release.state == ReleaseState::Ready);
+        let is_vouched_for = known.is_some_and(|release| release.signed_by.is_some()) || !has_signatures(component);
+        if known.is_none() || !is_vouched_for {
+            let what = if known.is_some() { "its signatures".to_owned() } else { size(component.bytes) };
+            let detail = format!("{} ({what})", component.release.short());
             let work = Work::Release { plugin: name.clone(), component: component.clone(), regranted };
             self.step(Kind::Release, name, Action::Add, detail, work);
         }
         let from = stable.map_or_else(|| "none".to_owned(), |stable| stable.short());
         let detail = format!("{from} -> {}{}", component.release.short(), self.remark(name, wanted));
-        let work = Work::Promote { plugin: name.clone(), release: component.release };
+        let trial = there.and_then(|there| there.canary.as_ref()).map(|canary| canary.release);
+        let work = Work::Promote { plugin: name.clone(), release: component.release, seen: (stable, trial) };
         let action = if stable.is_some() { Action::Change } else { Action::Add };
         self.step(Kind::Traffic, name, action, detail, work);
     }
@@ -337,42 +342,45 @@ impl Comparison<'_> {
     /// What the API has made and the file does not name.
     fn rest(&mut self, wanted: &Wanted, prune: bool) {
         let of_api = |origin| origin == RuleOrigin::Api;
-        let there = self.there;
+        let (there, of) = (self.there, Resource::of(self.tenant));
         let rules = there.rules.values().filter(|it| of_api(it.origin) && !wanted.rules.contains_key(&it.rule));
         let rules = rules.map(|RuleView { rule, bus, .. }| {
-            (Kind::Rule, rule.to_string(), Work::RemoveRule { bus: bus.clone(), rule: rule.clone() })
+            (Kind::Rule, rule.to_string(), of.clone().at("buses").at(bus).at("rules").at(rule))
         });
-        let plugins = there.plugins.values().filter(|it| of_api(it.origin) && !wanted.plugins.contains_key(&it.plugin));
-        let plugins = plugins.map(|it| (Kind::Plugin, it.plugin.to_string(), Work::RemovePlugin(it.plugin.clone())));
-        let schemas = there.schemas.values().filter(|it| of_api(it.origin) && !wanted.schemas.contains_key(&it.schema));
-        let schemas = schemas.map(|it| (Kind::Schema, it.schema.to_string(), Work::RemoveSchema(it.schema.clone())));
-        let webhooks =
-            there.webhooks.values().filter(|it| of_api(it.origin) && !wanted.webhooks.contains_key(&it.webhook));
-        let webhooks =
-            webhooks.map(|it| (Kind::Webhook, it.webhook.to_string(), Work::RemoveWebhook(it.webhook.clone())));
-        let queues = there.queues.values().filter(|it| of_api(it.origin) && !wanted.queues.contains_key(&it.queue));
-        let queues = queues.map(|it| (Kind::Queue, it.queue.to_string(), Work::RemoveQueue(it.queue.clone())));
-        let schedules =
-            there.schedules.values().filter(|it| of_api(it.origin) && !wanted.schedules.contains_key(&it.schedule));
-        let schedules =
-            schedules.map(|it| (Kind::Schedule, it.schedule.to_string(), Work::RemoveSchedule(it.schedule.clone())));
         let is_wanted =
             |it: &SubscriptionView| wanted.rules.contains_key(&RuleName::of_subscription(&it.topic, &it.subscription));
         let subscriptions = there.subscriptions.values().filter(|it| of_api(it.origin) && !is_wanted(it));
         let subscriptions = subscriptions.map(|SubscriptionView { topic, subscription, .. }| {
-            let work = Work::RemoveSubscription { topic: topic.clone(), subscription: subscription.clone() };
-            (Kind::Subscription, format!("{topic}/{subscription}"), work)
+            let at = of.clone().at("topics").at(topic).at("subscriptions").at(subscription);
+            (Kind::Subscription, format!("{topic}/{subscription}"), at)
         });
+        let named = |kind, names: Vec<String>, folder: &'static str| {
+            let of = of.clone().at(folder);
+            names.into_iter().map(move |name| (kind, name.clone(), of.clone().at(name)))
+        };
+        let plugins = there.plugins.values().filter(|it| of_api(it.origin) && !wanted.plugins.contains_key(&it.plugin));
+        let plugins = named(Kind::Plugin, plugins.map(|it| it.plugin.to_string()).collect(), "plugins");
+        let schemas = there.schemas.values().filter(|it| of_api(it.origin) && !wanted.schemas.contains_key(&it.schema));
+        let schemas = named(Kind::Schema, schemas.map(|it| it.schema.to_string()).collect(), "schemas");
+        let webhooks =
+            there.webhooks.values().filter(|it| of_api(it.origin) && !wanted.webhooks.contains_key(&it.webhook));
+        let webhooks = named(Kind::Webhook, webhooks.map(|it| it.webhook.to_string()).collect(), "webhooks");
+        let queues = there.queues.values().filter(|it| of_api(it.origin) && !wanted.queues.contains_key(&it.queue));
+        let queues = named(Kind::Queue, queues.map(|it| it.queue.to_string()).collect(), "queues");
+        let schedules =
+            there.schedules.values().filter(|it| of_api(it.origin) && !wanted.schedules.contains_key(&it.schedule));
+        let schedules = named(Kind::Schedule, schedules.map(|it| it.schedule.to_string()).collect(), "schedules");
         let is_wanted = |it: &TopicView| wanted.buses.contains(&BusName::of_topic(&it.topic));
         let topics = there.topics.values().filter(|it| of_api(it.origin) && !is_wanted(it));
-        let topics = topics.map(|it| (Kind::Topic, it.topic.to_string(), Work::RemoveTopic(it.topic.clone())));
+        let topics = named(Kind::Topic, topics.map(|it| it.topic.to_string()).collect(), "topics");
         let buses = there.buses.values().filter(|it| of_api(it.origin) && !wanted.buses.contains(&it.bus));
-        let buses = buses.map(|it| (Kind::Bus, it.bus.to_string(), Work::RemoveBus(it.bus.clone())));
+        let buses = named(Kind::Bus, buses.map(|it| it.bus.to_string()).collect(), "buses");
         let routes = there.routes.values().filter(|it| of_api(it.origin) && !wanted.routes.contains_key(&it.route));
-        let routes = routes.map(|it| (Kind::Route, it.route.to_string(), Work::RemoveRoute(it.route.clone())));
+        let routes = named(Kind::Route, routes.map(|it| it.route.to_string()).collect(), "routes");
         let places = schedules.chain(routes).chain(queues).chain(buses).chain(subscriptions).chain(topics);
-        for (kind, name, work) in rules.chain(plugins).chain(schemas).chain(webhooks).chain(places) {
+        for (kind, name, at) in rules.chain(plugins).chain(schemas).chain(webhooks).chain(places) {
             if prune {
+                let work = Work::Remove { at, seen: None };
                 self.step(kind, &name, Action::Remove, "not in the file".to_owned(), work);
             } else {
                 let object = self.object(kind, &name);
@@ -380,6 +388,12 @@ impl Comparison<'_> {
             }
         }
     }
+}
+
+/// Whether signatures lie beside a component.
+fn has_signatures(component: &Component) -> bool {
+    // A file that cannot be read is told of when it is sent.
+    matches!(&component.source, Source::File(file) if plugin::signatures_beside(file).map_or(true, |found| !found.is_empty()))
 }
 
 /// Why a schema cannot follow the one that is there, if that can be told here. The host has the last word.

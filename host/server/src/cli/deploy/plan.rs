@@ -15,7 +15,7 @@ use super::{
     compare, there,
 };
 use crate::{
-    client::Client,
+    client::{Client, Resource},
     project::{Component, Project},
 };
 
@@ -170,6 +170,8 @@ pub enum Work {
         plugin: PluginName,
         /// Which release.
         release: Digest,
+        /// The release that had it before, and the one on trial.
+        seen: (Option<Digest>, Option<Digest>),
     },
     /// A webhook is put.
     Webhook {
@@ -240,59 +242,35 @@ pub enum Work {
         /// Its version before.
         seen: Option<Position>,
     },
-    /// A subscription is removed.
-    RemoveSubscription {
-        /// Of which topic.
-        topic: TopicName,
-        /// Which.
-        subscription: SubscriptionName,
+    /// An object is removed with what is its own: a plugin with its releases, a webhook with its secrets. What is in a queue goes to the dead letters.
+    Remove {
+        /// Where it is.
+        at: Resource,
+        /// Its version before.
+        seen: Option<Position>,
     },
-    /// A topic is removed.
-    RemoveTopic(TopicName),
-    /// A rule is removed.
-    RemoveRule {
-        /// Of which bus.
-        bus: BusName,
-        /// Which.
-        rule: RuleName,
-    },
-    /// A schedule is removed.
-    RemoveSchedule(ScheduleName),
-    /// A route is removed.
-    RemoveRoute(RoutePath),
-    /// A plugin is removed with its releases.
-    RemovePlugin(PluginName),
-    /// A schema is removed.
-    RemoveSchema(SchemaName),
-    /// A webhook is removed with its secrets.
-    RemoveWebhook(WebhookName),
-    /// A queue is removed; what is in it goes to the dead letters.
-    RemoveQueue(QueueName),
-    /// An event bus is removed.
-    RemoveBus(BusName),
 }
 
-impl Work {
+impl Step {
     /// When it is done: what comes first needs nothing of what comes later, and what may fail for its own sake comes before what events
     /// meet. The settings of a plugin that is there go right before its traffic.
     fn phase(&self) -> u8 {
-        match self {
-            Self::Tenant { .. } => 0,
-            Self::Bus { .. } | Self::Topic { .. } => 1,
-            Self::Settings { seen: None, .. } => 2,
-            Self::Release { .. } => 3,
-            Self::Schema { .. } | Self::Webhook { .. } | Self::Queue { consumed: false, .. } => 4,
-            Self::Settings { .. } | Self::Promote { .. } => 5,
-            Self::Queue { .. } => 6,
-            Self::Rule { .. } | Self::Subscription { .. } | Self::Schedule { .. } | Self::Route { .. } => 7,
-            Self::RemoveRule { .. }
-            | Self::RemoveSubscription { .. }
-            | Self::RemoveSchedule(_)
-            | Self::RemoveRoute(_) => 8,
-            Self::RemoveQueue(_) => 9,
-            Self::RemovePlugin(_) => 10,
-            Self::RemoveSchema(_) | Self::RemoveWebhook(_) => 11,
-            Self::RemoveBus(_) | Self::RemoveTopic(_) => 12,
+        match &self.work {
+            Work::Tenant { .. } => 0,
+            Work::Bus { .. } | Work::Topic { .. } => 1,
+            Work::Settings { seen: None, .. } => 2,
+            Work::Release { .. } => 3,
+            Work::Schema { .. } | Work::Webhook { .. } | Work::Queue { consumed: false, .. } => 4,
+            Work::Settings { .. } | Work::Promote { .. } => 5,
+            Work::Queue { .. } => 6,
+            Work::Rule { .. } | Work::Subscription { .. } | Work::Schedule { .. } | Work::Route { .. } => 7,
+            Work::Remove { .. } => match self.object.kind {
+                Kind::Rule | Kind::Subscription | Kind::Schedule | Kind::Route => 8,
+                Kind::Queue => 9,
+                Kind::Plugin | Kind::Release | Kind::Traffic => 10,
+                Kind::Schema | Kind::Webhook => 11,
+                Kind::Bus | Kind::Topic | Kind::Tenant => 12,
+            },
         }
     }
 }
@@ -348,6 +326,17 @@ pub async fn make(client: &Client, project: &Project, prune: bool) -> Result<Pla
         let there = there::read(client, tenant, wanted).await?;
         compare::tenant(tenant, wanted, &there, prune, &mut plan)?;
     }
-    plan.steps.sort_by_key(|step| step.work.phase());
+    for step in &mut plan.steps {
+        if let Work::Remove { at, seen } = &mut step.work {
+            *seen = client.find::<Versioned>(at).await?.and_then(|there| there.version);
+        }
+    }
+    plan.steps.sort_by_key(Step::phase);
     Ok(plan)
+}
+
+/// As much as all objects have.
+#[derive(serde::Deserialize)]
+struct Versioned {
+    version: Option<Position>,
 }
