@@ -213,7 +213,9 @@ impl HostAdapter {
         let chosen = chosen(wished(filter)?.by(self.dispatcher.now_ms()))?;
         let mut walk = Walk::new(self, of, None, chosen);
         let mut moved = 0;
-        while let Some(letters) = walk.next(REDRIVE_IDS_MAX).await? {
+        loop {
+            let letters = walk.next(REDRIVE_IDS_MAX).await.map_err(|refusal| broken_off(refusal, way, moved))?;
+            let Some(letters) = letters else { return Ok(moved) };
             let ids: Vec<_> = letters.into_iter().map(|letter| letter.id).collect();
             if ids.is_empty() {
                 continue;
@@ -233,7 +235,6 @@ impl HostAdapter {
                 Err(refusal) => return Err(broken_off(refusal, way, moved)),
             }
         }
-        Ok(moved)
     }
 
     async fn moved_all(&self, way: Way, of: Of<'_>) -> Result<u64, Refusal> {

@@ -1,6 +1,6 @@
 //! Dead letters that a filter leaves, page by page, and their count by target and error.
 //!
-//! Invariant: each letter that lies in its queue from the beginning of a walk to its end is met once, and one page of them is in memory. What comes
+//! Invariant: a walk that does not end with its first page is a search, and has a place as one. Each letter that lies in its queue from the beginning of a walk to its end is met once, and one page of them is in memory. What comes
 //! back meanwhile has the key that it had, which is behind the walk.
 
 use std::{
@@ -21,8 +21,9 @@ use wharf_gateway::{
 use super::{
     HostAdapter, blocking,
     page::{self, Room},
-    rules, unreadable,
+    rules, search, unreadable,
 };
+use crate::shares::Share;
 
 /// A filter as the host takes it.
 ///
@@ -51,6 +52,10 @@ pub(super) fn chosen(wish: LetterWish) -> Result<ChosenLetters, Refusal> {
 /// A walk through the letters of a queue.
 pub(super) struct Walk<'a> {
     host: &'a HostAdapter,
+    tenant: TenantName,
+    has_begun: bool,
+    /// Its place among the searches, behind its first page.
+    place: Option<Share>,
     prefix: Vec<u8>,
     after: Option<Bytes>,
     chosen: Arc<ChosenLetters>,
@@ -65,11 +70,21 @@ impl<'a> Walk<'a> {
         chosen: ChosenLetters,
     ) -> Self {
         let after = after.map(|id| Bytes::from(keys::dead_letter(tenant, queue, id)));
-        Self { host, prefix: keys::queue(tenant, queue), after, chosen: Arc::new(chosen) }
+        let prefix = keys::queue(tenant, queue);
+        Self { host, tenant: tenant.clone(), has_begun: false, place: None, prefix, after, chosen: Arc::new(chosen) }
     }
 
     /// Those among the next rows that the filter leaves, which may be none; nothing once all rows were met.
+    ///
+    /// # Errors
+    /// When they cannot be read; `overloaded` when other searches leave no place for this one.
     pub(super) async fn next(&mut self, rows: usize) -> Result<Option<Vec<Letter>>, Refusal> {
+        if std::mem::replace(&mut self.has_begun, true) && self.place.is_none() {
+            self.place = Some(self.host.searches.place(&self.tenant).await?);
+        }
+        if self.host.searches.is_stopping() {
+            return Err(search::stopping());
+        }
         let (dispatcher, after) = (&self.host.dispatcher, self.after.take());
         let rows = page::rows(dispatcher, Table::DeadLetters, &self.prefix, after, Room::new(rows)).await?;
         let Some((last, _)) = rows.last() else { return Ok(None) };

@@ -3,7 +3,7 @@
 //! Invariant: a search has no bound of its own, so that it never reports an end that is none; instead at most
 //! [`SEARCHES_MAX`] run at a time, and one stops at the next frame when whoever asked is gone or the host stops. What is found at once
 //! has places of its own, so that a page of the newest events does not wait behind searches: what is not found within [`LOOK_MAX`] there
-//! gives its place up and begins again among the searches. Of either one tenant has, or waits for, half at a time: others come before what is
+//! gives its place up and begins again among the searches, where walks through dead letters go on behind their first page. Of either one tenant has, or waits for, half at a time: others come before what is
 //! beyond that.
 
 use std::{
@@ -19,7 +19,7 @@ use wharf_event::{Code, TenantName};
 use wharf_gateway::Refusal;
 
 use super::blocking;
-use crate::shares::Shares;
+use crate::shares::{Share, Shares};
 
 /// Searches that run at a time, each on a thread of its own, and as many looks.
 const SEARCHES_MAX: usize = 4;
@@ -79,11 +79,20 @@ impl Asked {
     }
 }
 
+async fn taken(room: &Shares, tenant: &TenantName) -> Result<Share, Refusal> {
+    let place = tokio::time::timeout(SEARCH_WAIT, room.take(tenant)).await;
+    place.map_err(|_| {
+        overloaded(&format!(
+            "{SEARCHES_MAX} searches of the archive run, as many as may at a time, or {OF_TENANT_MAX} of this tenant"
+        ))
+    })
+}
+
 fn overloaded(detail: &str) -> Refusal {
     Refusal::new(Code::Overloaded, detail).retry_after_s(1)
 }
 
-fn stopping() -> Refusal {
+pub(super) fn stopping() -> Refusal {
     Refusal::new(Code::ShuttingDown, "the host stops, and its searches with it").retry_after_s(5)
 }
 
@@ -132,6 +141,15 @@ impl Searches {
         found.ok_or_else(|| Refusal::new(Code::Internal, "a search that may take its time took too much of it"))
     }
 
+    /// A place among the searches, for who comes to know that it takes its time.
+    ///
+    /// # Errors
+    /// `overloaded` when there was no room for long, and when the host stops.
+    pub(super) async fn place(&self, tenant: &TenantName) -> Result<Share, Refusal> {
+        let place = taken(&self.room, tenant).await?;
+        if self.is_stopping() { Err(stopping()) } else { Ok(place) }
+    }
+
     /// Nothing where it took longer than it may.
     async fn run_in<T: Send + 'static>(
         &self,
@@ -139,12 +157,7 @@ impl Searches {
         time_max: Option<Duration>,
         search: impl FnOnce(&Asked) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<Option<T>, Refusal> {
-        let place = tokio::time::timeout(SEARCH_WAIT, room.take(tenant)).await;
-        let place = place.map_err(|_| {
-            overloaded(&format!(
-                "{SEARCHES_MAX} searches of the archive run, as many as may at a time, or {OF_TENANT_MAX} of this tenant"
-            ))
-        })?;
+        let place = taken(room, tenant).await?;
         let asking = Asking(Arc::default());
         let (gone, stopping) = (Arc::clone(&asking.0), Arc::clone(&self.stopping));
         blocking(move || {
