@@ -176,6 +176,8 @@ pub struct Seen {
     pub paced: Vec<((String, String), LetterWish)>,
     /// What plugins did for requests.
     pub asked: Vec<Asked>,
+    /// What they used for that: in which life, whose plugin's, and how much.
+    pub served: Vec<(usize, String, Used)>,
     /// Values that clients read.
     pub values: Vec<ReadValue>,
     /// Answers of the oracle.

@@ -21,7 +21,7 @@ use crate::{
     observed::Observed,
     rng::{Rng, of_text},
     rules,
-    script::{Step, act as step},
+    script::{Step, act as step, used},
 };
 
 /// How long a client waits for an answer.
@@ -116,7 +116,13 @@ impl Web {
         let failure = kept.as_ref().err().cloned();
         // Whoever waited may have gone.
         let _ = answer.send(kept.map(|()| Response::new(nothing())));
-        let (status, details) = (failure.is_none().then_some(StatusCode::OK.as_u16()), Details::default());
+        let (status, used) = (failure.is_none().then_some(StatusCode::OK.as_u16()), used(self.seed, of_text(&request)));
+        let tenant = asked.tenant;
+        self.observed.note(
+            || format!("request {request} used {used:?}"),
+            |seen| seen.served.push((seen.lives.len(), tenant, used)),
+        );
+        let details = Details { used: Some(used), ..Details::default() };
         RequestReport { status, failure, duration: Duration::ZERO, details }
     }
 }

@@ -194,7 +194,10 @@ impl<'a> Log<'a> {
                 }
             }
             Record::Model { step, .. } => self.oracle.take(step, at, wrong),
-            Record::Charged { .. } => wrong.say("requests are charged, and there are none"),
+            Record::Charged { tenant, plugin, calls, used } => {
+                wrong.unless(plugin.as_str() == rules::WEB, || format!("{plugin} is charged for requests at {at}"));
+                self.charged.add_requests((super::life_of(seen, at.k), tenant.as_str()), time_ms, *calls, used);
+            }
             Record::Served { .. } => web::take(self, item, seen, wrong),
             Record::Forgotten { .. } => wrong.say("what was used is forgotten, and no history is that long"),
         }

@@ -14,7 +14,8 @@
 //!    touched; while one rests nothing of it begins (`tenants`);
 //! 7. values, counters, dead letters and figures are exact in the end, and the log alone gives them again (`tables`);
 //! 8. a message of a queue is one client's at a time, ends by the receipt of a lease that lasts, and leaves for a reason (`queue`);
-//! 9. a settle is charged with what the runs of its attempt used, once, and the sums of that are exact (`usage`);
+//! 9. a settle is charged with what the runs of its attempt used, once, requests are charged with what they used and a crash takes some of that at most,
+//!    and the sums of both are exact (`usage`);
 //! 10. a replay brings each event of the archive that it is for once, in order, marked (`replays`);
 //! 11. of an event that is owed to very many each delivery arises once, in the order of the targets, and in the end all did (`fans`);
 //! 12. an edit is of a letter, is what somebody wished, and is what attempts get from the next redrive on (`edits`, `runs`);
@@ -105,6 +106,7 @@ pub(crate) fn check(seen: &Seen, world: &World, dump: &Dump) -> Vec<String> {
     log.oracle.check(seen, dump, |told| may_be_lost(told, seen, &log), &mut wrong);
     web::check(seen, &log, &mut wrong);
     log.charged.check(dump, &mut wrong);
+    log.charged.check_requests(seen, &mut wrong);
     log.schedules.check(dump, (log.last_ms, log.followed_ms), world, &mut wrong);
     wrong.0
 }

@@ -11,16 +11,24 @@ use super::{Wrong, log::Log};
 use crate::{
     client::World,
     life::Dump,
-    observed::{Ran, Run},
-    sieve,
+    observed::{Ran, Run, Seen},
+    rules, sieve,
 };
 
 /// Milliseconds of an hour.
 const HOUR_MS: u64 = 3_600_000;
 
-/// Sums by tenant, hour and plugin: attempts, and what they used.
+/// How many, and what they used.
+type Sum = (u64, [u64; 5]);
+
+/// What was charged.
 #[derive(Default)]
-pub(super) struct Charged(BTreeMap<(String, u32, String), (u64, [u64; 5])>);
+pub(super) struct Charged {
+    /// By tenant, hour and plugin.
+    sums: BTreeMap<(String, u32, String), Sum>,
+    /// Requests, by life and tenant.
+    requests: BTreeMap<(usize, String), Sum>,
+}
 
 /// What a settle may be charged with, worked out from the runs of its attempt.
 struct Due<'a> {
@@ -77,6 +85,10 @@ fn plus(one: [u64; 5], other: [u64; 5]) -> [u64; 5] {
     sum
 }
 
+fn add(sum: &mut Sum, (number, used): Sum) {
+    *sum = (sum.0 + number, plus(sum.1, used));
+}
+
 impl Due<'_> {
     /// Whether it is charged with exactly the runs that came to an end, and with its transform.
     fn is_right(&self, seed: u64) -> bool {
@@ -121,21 +133,47 @@ impl Due<'_> {
 impl Charged {
     pub(super) fn add(&mut self, (tenant, plugin): (&str, &str), time_ms: u64, attempt: &Attempt) {
         let Some(used) = attempt.used() else { return };
+        self.add_to((tenant, plugin), time_ms, (1, numbers(used)));
+    }
+
+    fn add_to(&mut self, (tenant, plugin): (&str, &str), time_ms: u64, more: Sum) {
         let hour = u32::try_from(time_ms / HOUR_MS).unwrap_or(u32::MAX);
-        let (attempts, sums) = self.0.entry((tenant.to_owned(), hour, plugin.to_owned())).or_default();
-        *attempts += 1;
-        *sums = plus(*sums, numbers(used));
+        add(self.sums.entry((tenant.to_owned(), hour, plugin.to_owned())).or_default(), more);
+    }
+
+    /// Adds requests that were charged.
+    pub(super) fn add_requests(&mut self, (life, tenant): (usize, &str), time_ms: u64, calls: u64, used: &Used) {
+        let more = (calls, numbers(used));
+        self.add_to((tenant, rules::WEB), time_ms, more);
+        add(self.requests.entry((life, tenant.to_owned())).or_default(), more);
+    }
+
+    /// What requests used is charged to their tenants, all of it where the host stopped by itself, and never more.
+    pub(super) fn check_requests(&self, seen: &Seen, wrong: &mut Wrong) {
+        let mut used: BTreeMap<(usize, String), Sum> = BTreeMap::new();
+        for (life, tenant, more) in &seen.served {
+            add(used.entry((*life, tenant.clone())).or_default(), (1, numbers(more)));
+        }
+        for of in used.keys().chain(self.requests.keys()) {
+            let sum = |sums: &BTreeMap<(usize, String), Sum>| sums.get(of).copied().unwrap_or_default();
+            let (used, charged) = (sum(&used), sum(&self.requests));
+            let is_clean = seen.lives.get(of.0 - 1).is_some_and(|life| life.clean);
+            let is_part = charged.0 <= used.0 && charged.1.iter().zip(used.1).all(|(charged, used)| *charged <= used);
+            wrong.unless(if is_clean { charged == used } else { is_part }, || {
+                format!("requests of life {} of {} used {used:?}, and {charged:?} is charged", of.0, of.1)
+            });
+        }
     }
 
     /// A sum goes with its tenant. False when there was none.
     pub(super) fn erase(&mut self, tenant: &str, key: &[u8]) -> bool {
         let Some((hour, plugin)) = keys::usage_parts(key) else { return false };
-        self.0.remove(&(tenant.to_owned(), hour, plugin.to_string())).is_some()
+        self.sums.remove(&(tenant.to_owned(), hour, plugin.to_string())).is_some()
     }
 
     /// Whether there is any of a tenant.
     pub(super) fn has(&self, tenant: &str) -> bool {
-        self.0.keys().any(|(of, ..)| of == tenant)
+        self.sums.keys().any(|(of, ..)| of == tenant)
     }
 
     /// The sums of the state are these.
@@ -148,6 +186,6 @@ impl Charged {
                 found.insert(of, (row.attempts, numbers(&row.used)));
             }
         }
-        wrong.unless(found == self.0, || format!("usage is {found:?} and should be {:?}", self.0));
+        wrong.unless(found == self.sums, || format!("usage is {found:?} and should be {:?}", self.sums));
     }
 }
