@@ -18,11 +18,13 @@ mod home;
 mod image;
 mod operation;
 mod pending;
+mod small_home;
 
 pub use disk::{FaultyDisk, FaultyFile, FaultyFolder};
 pub use fate::Fate;
 pub use home::{LOG_FOLDER, STATE_FILE, SimHome};
 pub use operation::{Fault, Kind, Operation};
+pub use small_home::SmallHome;
 
 #[cfg(test)]
 mod tests;

@@ -26,6 +26,7 @@ mod rng;
 mod rules;
 mod script;
 mod sieve;
+mod squeeze;
 mod surroundings;
 pub mod sweep;
 mod tides;

@@ -18,7 +18,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use wharf_delivery::{StatsRow, Table, Tables as _, keys};
-use wharf_dispatch::{Callable, Dispatcher, Handler, Options, Surroundings, Transform, chain};
+use wharf_dispatch::{Callable, Dispatcher, Handler, Home, Options, Surroundings, Transform, chain};
 use wharf_event::TenantName;
 use wharf_faults::{Fault, FaultyDisk, SimHome};
 
@@ -33,6 +33,7 @@ use crate::{
     rules::{self, TENANTS},
     script::Scripted,
     sieve::Sieve,
+    squeeze::Squeezing,
     surroundings::{LifeClock, surroundings},
     tides::{self, TIDES},
     web::Web,
@@ -120,7 +121,10 @@ impl Life<'_> {
         let Plan { host_faults_max, erased_rows_max, held, .. } = self.world.plan;
         let options =
             Options { dedup_window_ms: self.window_ms, host_faults_max, erased_rows_max, held, ..Options::default() };
-        let dispatcher = match Dispatcher::open(&home, options, from, Handle::current()) {
+        let mut squeezing =
+            self.plan.and_then(|plan| plan.squeeze).map(|squeeze| Squeezing::new(home.clone(), squeeze));
+        let home = squeezing.as_ref().map_or(&home as &dyn Home, Squeezing::home);
+        let dispatcher = match Dispatcher::open(home, options, from, Handle::current()) {
             Ok(dispatcher) => dispatcher,
             Err(error) => {
                 let why = chain(&error);
@@ -144,8 +148,9 @@ impl Life<'_> {
         let dump = tokio::select! {
             biased;
             () = crashed.notified() => None,
-            dump = self.go_on(&dispatcher, &observed) => dump,
+            dump = self.go_on(&dispatcher, &observed, squeezing.as_mut(), &faulted) => dump,
         };
+        squeezing.iter().for_each(Squeezing::end);
         observed.freeze();
         outside.serve(None);
         ended(None, dump)
@@ -182,7 +187,13 @@ impl Life<'_> {
     }
 
     /// Clients come, and the planned end.
-    async fn go_on(&self, dispatcher: &Dispatcher, observed: &Observed) -> Option<Dump> {
+    async fn go_on(
+        &self,
+        dispatcher: &Dispatcher,
+        observed: &Observed,
+        mut squeezing: Option<&mut Squeezing>,
+        faulted: &AtomicBool,
+    ) -> Option<Dump> {
         for (release, handler) in &self.world.releases {
             dispatcher.shelf().put(*release, Callable::Handler(Arc::clone(handler)));
         }
@@ -211,10 +222,14 @@ impl Life<'_> {
             sleep_until(end.min(Instant::now() + COLLECT_EVERY)).await;
             collect(dispatcher, observed);
             lift(dispatcher, observed);
+            squeezing.iter_mut().for_each(|squeezing| squeezing.turn(observed));
             if failed_at.is_none() && dispatcher.failure().is_some() {
                 observed.note(|| format!("failed: {:?}", dispatcher.failure()), |_| {});
                 failed_at = Some(Instant::now());
             }
+        }
+        if !faulted.load(Ordering::Relaxed) {
+            squeezing.iter().for_each(|squeezing| squeezing.judge(dispatcher, observed));
         }
         if let Ending::Stop = plan.ending {
             let clean = dispatcher.stop(STOP_WAIT).await;

@@ -59,6 +59,19 @@ pub enum StateFile {
     Garbled(u64),
 }
 
+/// A time in which another program has the disk to itself, but for a little.
+#[derive(Clone, Copy, Debug)]
+pub struct Squeeze {
+    /// From when on in a life, in milliseconds.
+    pub at_ms: u64,
+    /// For how long.
+    pub for_ms: u64,
+    /// Bytes that it leaves.
+    pub leaves: u64,
+    /// Bytes of the ballast where there is room.
+    pub ballast: u64,
+}
+
 /// One life of the process.
 #[derive(Clone, Debug)]
 pub struct LifePlan {
@@ -70,6 +83,8 @@ pub struct LifePlan {
     pub state_file: StateFile,
     /// How many clients send.
     pub clients: u64,
+    /// Whether the disk gets full for a time.
+    pub squeeze: Option<Squeeze>,
 }
 
 /// A whole history.
@@ -175,7 +190,13 @@ fn life(rng: &mut Rng, n: u64, long: bool) -> LifePlan {
         _ => StateFile::Stays,
     };
     let state_file = if n == 0 { StateFile::Stays } else { state_file };
-    LifePlan { ms, ending, state_file, clients: rng.between(1, 4) }
+    let squeeze = rng.chance(30).then(|| Squeeze {
+        at_ms: rng.below(ms),
+        for_ms: rng.between(500, 30_000),
+        leaves: rng.below(64 << 10),
+        ballast: rng.between(64, 512) << 10,
+    });
+    LifePlan { ms, ending, state_file, clients: rng.between(1, 4), squeeze }
 }
 
 fn step(rng: &mut Rng, ms: u64) -> WallStep {

@@ -15,8 +15,7 @@ use wharf_faults::Fault;
 use wharf_runtime::{RequestInvocation, RequestReport};
 
 use crate::{
-    host::{event, tenant},
-    small_home::SmallHome,
+    host::{event, small_home, tenant},
     web::{asked, nothing, open_web},
 };
 
@@ -46,7 +45,7 @@ impl Failing {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_says_that_it_failed_leaves_when_what_it_follows_from_is_durable_and_else_never() {
-    let (home, web) = (SmallHome::new(64 << 20), Arc::new(Failing::default()));
+    let (home, web) = (small_home(64 << 20), Arc::new(Failing::default()));
     let grants = json!({"publish": [], "kv": ["web"], "hold": ["signing"]});
     let answers = Arc::clone(&web);
     let dispatcher = open_web(&home, grants, move |invocation| Arc::clone(&answers).run(invocation)).await;
@@ -54,7 +53,7 @@ async fn an_answer_that_says_that_it_failed_leaves_when_what_it_follows_from_is_
     assert_eq!(asked(&dispatcher).await, Ok(500));
     let fails = async {
         web.called.notified().await;
-        home.disk
+        home.disk()
             .watch(|operation| (operation.is_sync() && operation.name.starts_with("log/")).then_some(Fault::Error));
         let taken = dispatcher.accept(&tenant(), &"default".parse().unwrap(), vec![event(1)]).await;
         assert!(taken.is_err(), "{taken:?}");

@@ -21,12 +21,12 @@ use wharf_dispatch::{
 };
 use wharf_event::{Code, SecretName};
 use wharf_faults::Fault;
+use wharf_faults::SmallHome;
 use wharf_llm::{Ask, Embedding, Told, Usage, Vectors};
 
 use crate::{
     full_disk::until,
-    host::{Scripted, send},
-    small_home::{BALLAST_BYTES, SmallHome},
+    host::{BALLAST_BYTES, Scripted, send, small_home},
 };
 
 /// Questions of an attempt.
@@ -76,12 +76,12 @@ impl Outgoing for Model {
         if self.asked.fetch_add(1, Ordering::Relaxed) == 0 {
             match self.disk {
                 Disk::IsWell => {}
-                Disk::Fails => self.home.disk.watch(|operation| {
+                Disk::Fails => self.home.disk().watch(|operation| {
                     (operation.is_sync() && operation.name.starts_with("log/")).then_some(Fault::Error)
                 }),
                 Disk::IsFull => {
-                    self.home.disk.lose("ballast");
-                    self.home.take_the_rest();
+                    self.home.disk().lose("ballast");
+                    self.home.take_but(0);
                 }
             }
         }
@@ -144,7 +144,7 @@ struct World {
 
 /// One that asks so often, and then sends a request.
 async fn world(disk: Disk, questions: u32) -> World {
-    let (home, asked, sent) = (SmallHome::new(DISK_BYTES), Arc::<AtomicU32>::default(), Arc::<AtomicU32>::default());
+    let (home, asked, sent) = (small_home(DISK_BYTES), Arc::<AtomicU32>::default(), Arc::<AtomicU32>::default());
     let here = tokio::runtime::Handle::current();
     let model = Model { home: home.clone(), disk, asked: Arc::clone(&asked), sent: Arc::clone(&sent) };
     let surroundings = Surroundings { outgoing: Arc::new(model), ..Surroundings::of_this_machine(here.clone()) };

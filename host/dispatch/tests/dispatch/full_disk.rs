@@ -6,10 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use wharf_delivery::{AcceptEvent, AcceptRequest, Answer, Quotas, Refused, Request, Verdict};
 use wharf_dispatch::{AcceptError, AskError, Committer, Dispatcher, ReplayError, Surroundings};
 
-use crate::{
-    host::{Scripted, event_of, open_home, retry, settled, tenant},
-    small_home::{BALLAST_BYTES, SmallHome},
-};
+use crate::host::{BALLAST_BYTES, Scripted, event_of, open_home, retry, settled, small_home, tenant};
 
 const DISK_BYTES: u64 = 8 << 20;
 const EVENT_BYTES: usize = 20_000;
@@ -49,13 +46,13 @@ fn is_full(error: &AcceptError) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_on_a_full_disk_settles_from_the_reserve_and_service_resumes_with_room() {
-    let home = SmallHome::new(DISK_BYTES);
+    let home = small_home(DISK_BYTES);
     let dispatcher = open_home(&home, twice(), 4).await;
     until("the ballast is made", || home.ballast() == BALLAST_BYTES).await;
     let (taken, refused) = fill(&dispatcher, 0).await;
     assert!(is_full(&refused) && taken > 100, "{taken} {refused:?}");
     assert!(dispatcher.short_of().is_some() && dispatcher.failure().is_none());
-    home.take_the_rest();
+    home.take_but(0);
     dispatcher.begin();
     assert_eq!(settled(&dispatcher).await.attempts, taken as u64 * 2);
     assert!(home.ballast() < BALLAST_BYTES, "it was needed");
@@ -76,13 +73,13 @@ async fn what_waits_on_a_full_disk_settles_from_the_reserve_and_service_resumes_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_the_reserve_used_up_settlements_wait_until_there_is_room_and_a_stop_does_not() {
-    let home = SmallHome::new(DISK_BYTES);
+    let home = small_home(DISK_BYTES);
     let dispatcher = open_home(&home, twice(), 4).await;
     let (taken, refused) = fill(&dispatcher, 0).await;
     assert!(is_full(&refused), "{refused:?}");
     // Another program takes the ballast too: there is no byte left but in what is allocated.
-    home.disk.lose("ballast");
-    home.take_the_rest();
+    home.disk().lose("ballast");
+    home.take_but(0);
     dispatcher.begin();
     let mut before = u64::MAX;
     until("the settlements come to a halt", || {
@@ -97,7 +94,7 @@ async fn with_the_reserve_used_up_settlements_wait_until_there_is_room_and_a_sto
     let begun = dispatcher.begin_replay(&tenant_name, &name, wish);
     let begun = tokio::time::timeout(Duration::from_secs(30), begun).await.expect("it waits for no room").unwrap_err();
     assert!(matches!(begun, ReplayError::Ask(AskError::Refused(Refused::DiskFull))), "{begun:?}");
-    home.resize(home.disk.allocated() + (3 << 19));
+    home.take_but(3 << 19);
     assert_eq!(settled(&dispatcher).await.attempts, taken as u64 * 2);
     assert!(is_full(&fill(&dispatcher, taken).await.1), "and nothing new");
     let stopped = dispatcher.stop(Duration::from_secs(10)).await;
@@ -127,13 +124,13 @@ fn is_taken(committer: &mut Committer, id: usize) -> bool {
 
 #[tokio::test]
 async fn a_checkpoint_without_room_is_no_failure_and_is_written_when_there_is_some() {
-    let home = SmallHome::new(DISK_BYTES);
+    let home = small_home(DISK_BYTES);
     let surroundings = || Surroundings::of_this_machine(tokio::runtime::Handle::current());
     let (mut committer, _) = Committer::open(&home, 300_000, surroundings()).unwrap();
     assert!((0..40).all(|id| is_taken(&mut committer, id)));
     let checkpoint = committer.checkpoint().unwrap();
-    home.disk.lose("ballast");
-    home.take_the_rest();
+    home.disk().lose("ballast");
+    home.take_but(0);
     let written = checkpoint.write();
     assert!(written.is_err(), "there is no room");
     committer.thaw(written).unwrap();

@@ -10,6 +10,8 @@ use wharf_capability::Effects;
 use wharf_delivery::{Details, Failure, StatsRow, Verdict, keys};
 use wharf_dispatch::{Dispatcher, FolderHome, Handler, Home, Options, RuleSet, Surroundings};
 use wharf_event::{Code, Digest, Event, EventBuilder, TenantName};
+use wharf_faults::{FaultyDisk, SimHome, SmallHome};
+use wharf_log::SegmentSizes;
 use wharf_runtime::{Ending, Invocation, Report};
 
 type Act = dyn Fn(&Invocation) -> BoxFuture<'static, Ending> + Send + Sync;
@@ -51,6 +53,15 @@ impl Handler for Scripted {
         }
         .boxed()
     }
+}
+
+/// What the ballast of a [`small_home`] holds where there is room.
+pub const BALLAST_BYTES: u64 = 1 << 20;
+
+/// A home on a disk in memory of so many bytes, with segments of 256 KiB at most.
+pub fn small_home(bytes: u64) -> SmallHome {
+    let segment_sizes = SegmentSizes { first_bytes: 64 << 10, max_bytes: 256 << 10 };
+    SmallHome::of(SimHome { disk: FaultyDisk::default(), segment_sizes }, bytes, BALLAST_BYTES)
 }
 
 pub fn retry(after_ms: u64) -> Verdict {

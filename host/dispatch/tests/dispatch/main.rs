@@ -18,5 +18,4 @@ mod objects;
 mod paging;
 mod registry;
 mod requests;
-mod small_home;
 mod web;

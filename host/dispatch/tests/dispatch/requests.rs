@@ -17,8 +17,7 @@ use wharf_event::Code;
 use wharf_runtime::{RequestInvocation, RequestReport};
 
 use crate::{
-    host::tenant,
-    small_home::SmallHome,
+    host::{small_home, tenant},
     web::{asked, nothing, open_web},
 };
 
@@ -57,7 +56,7 @@ async fn until(is_so: impl Fn() -> bool) {
 async fn a_request_waits_for_a_place_where_all_are_taken_and_a_host_that_stops_lets_it_end() {
     let [called, answered, most] = [0; 3].map(AtomicUsize::new);
     let web = Arc::new(Patient { called, answered, most, answers: Semaphore::new(0) });
-    let (home, answers) = (SmallHome::new(64 << 20), Arc::clone(&web));
+    let (home, answers) = (small_home(64 << 20), Arc::clone(&web));
     let grants = json!({"publish": [], "kv": []});
     let dispatcher = open_web(&home, grants, move |invocation| Arc::clone(&answers).run(invocation)).await;
     let ask = || {

@@ -1,55 +1,65 @@
-//! A home on a disk in memory with so much room and no more.
+//! A home on the faulty disk with so much room and no more.
 
-use std::io;
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use wharf_dispatch::{Home, Room};
-use wharf_faults::{FaultyDisk, SimHome};
 use wharf_log::{AnyDisk, SegmentSizes};
 use wharf_state::StateFile;
 
-const BALLAST: &str = "ballast";
+use crate::{disk::FaultyDisk, home::SimHome};
 
-/// What the ballast holds where there is room.
-pub const BALLAST_BYTES: u64 = 1 << 20;
+const BALLAST: &str = "ballast";
 
 /// The home and its disk, of which another program may take what is left.
 #[derive(Clone)]
 pub struct SmallHome {
-    pub disk: FaultyDisk,
     home: SimHome,
-    room: std::sync::Arc<std::sync::atomic::AtomicU64>,
+    room: Arc<AtomicU64>,
+    ballast_bytes_max: u64,
 }
 
 impl SmallHome {
-    /// On a disk of so many bytes, with segments of 256 KiB at most.
-    pub fn new(bytes: u64) -> Self {
-        let disk = FaultyDisk::default();
-        let segment_sizes = SegmentSizes { first_bytes: 64 << 10, max_bytes: 256 << 10 };
-        let small = Self { home: SimHome { disk: disk.clone(), segment_sizes }, disk, room: std::sync::Arc::default() };
+    /// On the disk of a home, with so many bytes in all, of which the ballast is to hold some where there is room.
+    #[must_use]
+    pub fn of(home: SimHome, bytes: u64, ballast_bytes_max: u64) -> Self {
+        let small = Self { home, room: Arc::default(), ballast_bytes_max };
         small.resize(bytes);
         small
     }
 
-    /// From now on there is room for so many bytes in all.
-    pub fn resize(&self, bytes: u64) {
-        self.room.store(bytes, std::sync::atomic::Ordering::Relaxed);
-        self.disk.set_room(Some(bytes));
+    /// Its disk.
+    #[must_use]
+    pub fn disk(&self) -> &FaultyDisk {
+        &self.home.disk
     }
 
-    /// Lets another program take all that is left.
-    pub fn take_the_rest(&self) {
-        self.resize(self.disk.allocated());
+    /// From now on there is room for so many bytes in all.
+    pub fn resize(&self, bytes: u64) {
+        self.room.store(bytes, Ordering::Relaxed);
+        self.disk().set_room(Some(bytes));
+    }
+
+    /// Lets another program take all that is left, but for so many bytes.
+    pub fn take_but(&self, bytes: u64) {
+        self.resize(self.disk().allocated() + bytes);
     }
 
     /// Bytes of the ballast.
+    #[must_use]
     pub fn ballast(&self) -> u64 {
-        self.disk.bytes(BALLAST).len() as u64
+        self.disk().bytes(BALLAST).len() as u64
     }
 
     /// What another process finds.
+    #[must_use]
     pub fn after_kill(&self) -> Self {
-        let disk = self.disk.after_kill();
-        Self { home: SimHome { disk: disk.clone(), ..self.home.clone() }, disk, room: self.room.clone() }
+        Self { home: SimHome { disk: self.disk().after_kill(), ..self.home.clone() }, ..self.clone() }
     }
 }
 
@@ -77,7 +87,7 @@ impl Home for SmallHome {
 
 impl Room for SmallHome {
     fn free(&self) -> io::Result<u64> {
-        Ok(self.room.load(std::sync::atomic::Ordering::Relaxed).saturating_sub(self.disk.allocated()))
+        Ok(self.room.load(Ordering::Relaxed).saturating_sub(self.disk().allocated()))
     }
 
     fn ballast(&self) -> io::Result<u64> {
@@ -85,7 +95,7 @@ impl Room for SmallHome {
     }
 
     fn set_ballast(&self, bytes: u64) -> io::Result<()> {
-        let (file, held) = (self.disk.file(BALLAST)?, SmallHome::ballast(self));
+        let (file, held) = (self.disk().file(BALLAST)?, SmallHome::ballast(self));
         if bytes < held {
             return file.set_len(bytes);
         }
@@ -93,6 +103,6 @@ impl Room for SmallHome {
     }
 
     fn ballast_bytes_max(&self) -> u64 {
-        BALLAST_BYTES
+        self.ballast_bytes_max
     }
 }
