@@ -6,7 +6,7 @@ use bytes::Bytes;
 use wharf_event::{BusName, Code, Position, Target, TenantName};
 
 use crate::{
-    DeliveryId, TargetRef, behind,
+    DeliveryId, SpentRow, TargetRef, behind,
     codec::{DecodeError, Reader, Writer},
     keys,
     tables::{Table, TableError, Tables},
@@ -77,7 +77,7 @@ macro_rules! public_row {
         }
     })* };
 }
-public_row!(RulesRow DeliveryRow ValueRow BucketRow DeadLetterRow StatsRow);
+public_row!(RulesRow DeliveryRow ValueRow BucketRow DeadLetterRow StatsRow SpentRow);
 
 /// The rule set in force.
 #[derive(Clone, Debug, PartialEq, Eq)]

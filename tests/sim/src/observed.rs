@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use wharf_delivery::{DeliveryId, Expected, ObjectFate, ObjectKind, Read, Used, Verdict, WriteRequest};
+use wharf_delivery::{Cost, DeliveryId, Expected, ObjectFate, ObjectKind, Read, Used, Verdict, WriteRequest};
 use wharf_dispatch::{Item, LetterWish, ReplayWish};
 use wharf_event::{Event, Position};
 
@@ -137,6 +137,15 @@ pub struct ReadValue {
     pub asked_k: u64,
 }
 
+/// What was told to be reserved for the oracle, and what was told to be paid: in which life, by whose plugin, and how much.
+#[derive(Default)]
+pub struct BooksSeen {
+    /// Reserved, durably.
+    pub reserved: Vec<(usize, String, Cost)>,
+    /// Paid.
+    pub spent: Vec<(usize, String, Cost)>,
+}
+
 /// Everything that was seen of a history.
 #[derive(Default)]
 pub struct Seen {
@@ -180,6 +189,8 @@ pub struct Seen {
     pub served: Vec<(usize, String, Used)>,
     /// Values that clients read.
     pub values: Vec<ReadValue>,
+    /// What was reserved and paid for those.
+    pub books: BooksSeen,
     /// Answers of the oracle.
     pub answered: u64,
     /// What handlers were told of them.

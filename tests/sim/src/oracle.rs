@@ -3,12 +3,13 @@
 //! Invariant: what a handler asks follows from the history's seed and its event, and not from the attempt, so that attempts of a delivery ask the same, and
 //! calls with a message of a queue too, whichever messages they have beside it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use wharf_capability::{AttemptContext, LlmAnswer, LlmCall, LlmFailed, LlmSpent, Pieces};
-use wharf_delivery::DeliveryId;
-use wharf_event::{Digest, Event};
-use wharf_llm::{Ask, Embedding, Told};
+use wharf_delivery::{Budget, BudgetOf, BudgetPer, BudgetUnit, Cost, DeliveryId, ReserveRequest, SpendRequest};
+use wharf_dispatch::Books;
+use wharf_event::{Code, Digest, Event};
+use wharf_llm::{Ask, Embedding, Failed, Told};
 use wharf_runtime::BatchItem;
 
 use crate::{
@@ -105,9 +106,44 @@ pub(crate) fn digest_about(message: DeliveryId) -> Digest {
     Digest::of(&[ROUTE.as_bytes(), &[0], &about(message).to_bytes()].concat())
 }
 
-/// Answers with a number that no answer had before.
-pub(crate) async fn answer(seed: u64, observed: Observed, call: LlmCall) -> Result<LlmAnswer, LlmFailed> {
-    let pause_ms = Rng::of(&[seed, of_text(ROUTE), of_text(&call.delivery), call.number.into()]).between(1, 30);
+/// What asking it may cost in an hour: of some histories little.
+pub(crate) fn budgets(seed: u64) -> [Budget; 2] {
+    let mut rng = Rng::of(&[seed, of_text(ROUTE), 0xB0D9]);
+    let mut most = || if rng.chance(40) { rng.between(100, 3_000) } else { u64::MAX };
+    let of_route = ROUTE.parse().map_or(BudgetOf::Tenant, BudgetOf::Route);
+    let per = BudgetPer::Hour;
+    [
+        Budget { of: BudgetOf::Tenant, unit: BudgetUnit::Tokens, per, most: most() },
+        Budget { of: of_route, unit: BudgetUnit::Money, per, most: most() },
+    ]
+}
+
+/// Answers with a number that no answer had before. Where a budget has not enough left, it answers for nothing.
+pub(crate) async fn answer(
+    seed: u64,
+    observed: Observed,
+    call: LlmCall,
+    books: Arc<dyn Books>,
+) -> Result<LlmAnswer, LlmFailed> {
+    let mut rng = Rng::of(&[seed, of_text(ROUTE), of_text(&call.delivery), call.number.into()]);
+    let pause_ms = rng.between(1, 30);
+    let mut cost =
+        || Cost { input_tokens: rng.between(1, 50), output_tokens: rng.between(1, 50), money: rng.below(90) };
+    let (most, cost) = (cost(), cost());
+    let (tenant, plugin, route) = (call.tenant.clone(), call.plugin.clone(), call.route.clone());
+    let request = ReserveRequest { tenant, plugin, route, most, budgets: budgets(seed).to_vec() };
+    let reserved = match books.reserve(request).await {
+        Ok(reserved) => Some(reserved),
+        Err(Failed::BudgetExceeded(_)) => None,
+        Err(failed) => return Err(LlmFailed::of(Code::LlmOverloaded, failed)),
+    };
+    if let Some(reserved) = reserved {
+        let of = call.tenant.to_string();
+        observed.note(
+            || format!("{} call {} reserves {reserved:?}", call.delivery, call.number),
+            |seen| seen.books.reserved.push((seen.lives.len(), of, reserved.cost)),
+        );
+    }
     tokio::time::sleep(Duration::from_millis(pause_ms)).await;
     let mut number = 0;
     observed.note(
@@ -117,6 +153,15 @@ pub(crate) async fn answer(seed: u64, observed: Observed, call: LlmCall) -> Resu
             number = seen.answered;
         },
     );
+    if let Some(reserved) = reserved {
+        let of = call.tenant.to_string();
+        observed.note(
+            || format!("{} call {} costs {cost:?}", call.delivery, call.number),
+            |seen| seen.books.spent.push((seen.lives.len(), of, cost)),
+        );
+        let LlmCall { tenant, plugin, route, .. } = call;
+        books.spend(SpendRequest { tenant, plugin, route, reserved: Some(reserved), cost });
+    }
     let spent = LlmSpent { model: ROUTE.parse().ok(), tries: 1, outside: true, ..LlmSpent::default() };
     Ok(LlmAnswer { told: Told::Count(number), spent })
 }

@@ -171,9 +171,9 @@ impl Outgoing for Outside {
         &self,
         call: LlmCall,
         _: BTreeMap<SecretName, String>,
-        _: Arc<dyn Books>,
+        books: Arc<dyn Books>,
     ) -> BoxFuture<'static, Result<LlmAnswer, LlmFailed>> {
-        oracle::answer(self.seed, self.observed.clone(), call).boxed()
+        oracle::answer(self.seed, self.observed.clone(), call, books).boxed()
     }
 }
 

@@ -13,6 +13,7 @@ use wharf_event::{AttributeValue, Event, Position, QueueName, TenantName};
 use super::{
     Wrong,
     book::RuleBook,
+    budgets::Budgets,
     calls::{self, Calls},
     delivery::{Delivery, Moment, Standing, Turn},
     edits,
@@ -86,6 +87,7 @@ pub(super) struct Log<'a> {
     pub(super) paced: Redrives,
     pub(super) fans: Fans<'a>,
     pub(super) oracle: Oracle,
+    pub(super) budgets: Budgets,
     pub(super) web: Web,
     /// Deliveries that are redriven at some time.
     pub(super) redriven: BTreeSet<DeliveryId>,
@@ -193,7 +195,11 @@ impl<'a> Log<'a> {
                     self.owe((tenant.as_str(), of, *event), (before, targets), arose, world, wrong);
                 }
             }
-            Record::Model { step, .. } => self.oracle.take(step, at, wrong),
+            Record::Model { tenant, step } => {
+                self.oracle.take(step, at, wrong);
+                let of = (super::life_of(seen, at.k), tenant.as_str());
+                self.budgets.take(of, step, (at, time_ms), world.seed, wrong);
+            }
             Record::Charged { tenant, plugin, calls, used } => {
                 wrong.unless(plugin.as_str() == rules::WEB, || format!("{plugin} is charged for requests at {at}"));
                 self.charged.add_requests((super::life_of(seen, at.k), tenant.as_str()), time_ms, *calls, used);

@@ -27,10 +27,12 @@
 //!     message in other batches, and then nothing of that is left (`oracle`);
 //! 17. of deliveries to a target with one ordering key one is under way at a time, in the order of the log: the next comes to its turn in the frame in
 //!     which the one before it leaves for good, and no sooner (`lines`, `queue`);
-//! 18. what a plugin did for a request that it answered is there as whole as was told, and what it read was current (`web`).
+//! 18. what a plugin did for a request that it answered is there as whole as was told, and what it read was current (`web`);
+//! 19. what models may cost fits into budgets when it is reserved, is in the log before they are asked, and its sums are exact (`budgets`).
 
 mod answers;
 mod book;
+mod budgets;
 mod calls;
 mod delivery;
 mod edits;
@@ -104,6 +106,7 @@ pub(crate) fn check(seen: &Seen, world: &World, dump: &Dump) -> Vec<String> {
     log.paced.check(dump, &mut wrong);
     log.fans.check(&mut wrong);
     log.oracle.check(seen, dump, |told| may_be_lost(told, seen, &log), &mut wrong);
+    log.budgets.check(seen, dump, &mut wrong);
     web::check(seen, &log, &mut wrong);
     log.charged.check(dump, &mut wrong);
     log.charged.check_requests(seen, &mut wrong);

@@ -235,7 +235,7 @@ impl Log<'_> {
             Table::Replays => of().and_then(|_| Some(self.replays.erase(tenant, &name(1)?))),
             Table::Redrives => of().and_then(|_| Some(self.paced.erase(&key_of_two()?))),
             Table::Schedules => of().map(|_| self.schedules.erase(tenant)),
-            Table::Models => of().and_then(|_| self.oracle.erase(key)),
+            Table::Models => of().and_then(|_| self.budgets.erase(tenant, key).or_else(|| self.oracle.erase(key))),
             Table::Rules | Table::Segments | Table::Sizes | Table::FanOuts => Some(false),
         }
     }
