@@ -241,7 +241,9 @@ async fn every_route_of_a_tenant_knows_no_other_tenant() {
             let path = path(route, tenant);
             let request = match route.verb {
                 Verb::Get => get(path),
-                Verb::Post if path.ends_with("/redrive") => post(path, "application/json", "{\"all\":true}"),
+                Verb::Post if ["/redrive", "/discard"].iter().any(|verb| path.ends_with(verb)) => {
+                    post(path, "application/json", "{\"all\":true}")
+                }
                 Verb::Post if path.contains("/prompts/") || path.contains("/models/") => {
                     post(path, "application/json", "{}")
                 }

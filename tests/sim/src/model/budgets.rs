@@ -16,11 +16,14 @@ const HOUR_MS: u64 = 3_600_000;
 /// A tenant's life of the process, and what it reserved or paid in it.
 type Of = (usize, String, [u64; 3]);
 
+/// Calls, what they cost, and what is reserved.
+type Sum = (u64, [u64; 3], [u64; 3]);
+
 /// What models cost.
 #[derive(Default)]
 pub(super) struct Budgets {
-    /// By tenant, hour and whose: calls, what they cost, and what is reserved.
-    sums: BTreeMap<(String, u32, String), (u64, [u64; 3], [u64; 3])>,
+    /// By tenant, hour and whose.
+    sums: BTreeMap<(String, u32, String), Sum>,
     /// How often each is in the log.
     reserved: BTreeMap<Of, u64>,
     spent: BTreeMap<Of, u64>,
