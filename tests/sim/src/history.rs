@@ -64,6 +64,10 @@ pub struct Figures {
     pub paced: u64,
     /// Records that let go of dead letters.
     pub discards: u64,
+    /// Times in which the disk was full.
+    pub squeezes: u64,
+    /// Those of them in which the reserve was needed.
+    pub reserves: u64,
     /// Requests that webhooks sent.
     pub requests: u64,
     /// Records by which events that are owed to very many came further.
@@ -96,6 +100,8 @@ impl Figures {
         self.replayed += other.replayed;
         self.paced += other.paced;
         self.discards += other.discards;
+        self.squeezes += other.squeezes;
+        self.reserves += other.reserves;
         self.requests += other.requests;
         self.fanned += other.fanned;
         self.ordered += other.ordered;

@@ -100,7 +100,8 @@ fn as_text(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
     let mut text = format!(
         "{} histories from seed {} in {:.1} s: {} lives, {} frames, {} events acknowledged, {} duplicates, {} runs of handlers \
          ({} in contention), {} requests of webhooks, {} settles, {} changes of rules, {} carried records, {} tenants deleted in {} records ({} over a restart), {} due times of \
-         schedules, {} messages of queues received, {} calls with batches of them, {} replays to their end with {} events, {} redrives at a rate to theirs, {} records that let go of dead letters, {} records by which one came to very many, {} deliveries \
+         schedules, {} messages of queues received, {} calls with batches of them, {} replays to their end with {} events, {} redrives at a rate to theirs, {} records that let go of dead letters, {} full disks \
+         (the reserve was needed in {}), {} records by which one came to very many, {} deliveries \
          of a rule's key that came to their turn when one before them left\n",
         swept.run,
         args.seed,
@@ -125,6 +126,8 @@ fn as_text(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
         figures.replayed,
         figures.paced,
         figures.discards,
+        figures.squeezes,
+        figures.reserves,
         figures.fanned,
         figures.ordered,
     );
@@ -172,6 +175,8 @@ fn as_json(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
         "replayed": figures.replayed,
         "redriven_at_a_rate": figures.paced,
         "discards": figures.discards,
+        "full_disks": figures.squeezes,
+        "reserves_needed": figures.reserves,
         "fanned": figures.fanned,
         "ordered": figures.ordered,
         "deleted_over_a_restart": figures.resumed,

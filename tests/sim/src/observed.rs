@@ -191,6 +191,8 @@ pub struct Seen {
     pub values: Vec<ReadValue>,
     /// What was reserved and paid for those.
     pub books: BooksSeen,
+    /// Times in which the disk was full, each with whether the reserve was needed.
+    pub squeezes: Vec<bool>,
     /// Answers of the oracle.
     pub answered: u64,
     /// What handlers were told of them.

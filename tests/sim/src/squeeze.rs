@@ -28,7 +28,8 @@ pub struct Squeezing {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Turn {
     Before,
-    Within,
+    /// It began with so many bytes of the ballast.
+    Within(u64),
     Behind,
 }
 
@@ -52,20 +53,24 @@ impl Squeezing {
         match self.turn {
             Turn::Before if Instant::now() >= from => {
                 self.home.take_but(leaves);
-                observed.note(|| format!("the disk is full but for {leaves} bytes"), |_| {});
-                self.turn = Turn::Within;
+                observed.note(|| format!("the disk is full but for {leaves} bytes"), |seen| seen.squeezes.push(false));
+                self.turn = Turn::Within(self.home.ballast());
             }
-            Turn::Within if Instant::now() >= from + Duration::from_millis(for_ms) => {
+            Turn::Within(ballast) if Instant::now() >= from + Duration::from_millis(for_ms) => {
+                self.tell_need(ballast, observed);
                 self.end();
                 observed.note(|| "the disk has room again".to_owned(), |_| {});
                 self.turn = Turn::Behind;
             }
-            Turn::Before | Turn::Within | Turn::Behind => {}
+            Turn::Before | Turn::Within(_) | Turn::Behind => {}
         }
     }
 
     /// What the host should not have come to, where nothing else went wrong with its disk.
     pub fn judge(&self, dispatcher: &Dispatcher, observed: &Observed) {
+        if let Turn::Within(ballast) = self.turn {
+            self.tell_need(ballast, observed);
+        }
         let (failure, ballast) = (dispatcher.failure(), self.home.ballast());
         let wrong = match self.turn {
             _ if failure.is_some() && ballast > 0 => {
@@ -82,6 +87,14 @@ impl Squeezing {
     /// There is room for everything again.
     pub fn end(&self) {
         self.home.resize(PLENTY);
+    }
+
+    fn tell_need(&self, ballast: u64, observed: &Observed) {
+        let left = self.home.ballast();
+        observed.note(
+            || format!("the ballast had {ballast} bytes, and has {left}"),
+            |seen| seen.squeezes.last_mut().into_iter().for_each(|needed| *needed = left < ballast),
+        );
     }
 
     fn is_long_over(&self) -> bool {

@@ -171,6 +171,8 @@ pub(crate) fn figures(seen: &Seen) -> Figures {
             |record| matches!(record, Record::Redriving { state, .. } if state.phase == ReplayPhase::Done && state.redriven > 0),
         ),
         requests: seen.runs.iter().filter(|run| run.plugin == rules::HOOK).count() as u64,
+        squeezes: seen.squeezes.len() as u64,
+        reserves: seen.squeezes.iter().filter(|needed| **needed).count() as u64,
         discards: of(|record| matches!(record, Record::Discard { .. })),
         fanned: of(|record| matches!(record, Record::Fanned { .. })),
         ordered: seen.frames.values().map(|items| followed(items)).sum(),
