@@ -11,7 +11,7 @@ use bytes::Bytes;
 use wharf_event::{PluginName, Position, RouteName, TenantName};
 
 use crate::{
-    CarriedRow, DecodeError, ModelStep, Record,
+    CarriedRow, DecodeError, ModelStep, Record, TenantObject,
     codec::{Reader, Writer},
     hour_of, keys,
     limits::USAGE_FORGOTTEN_MAX,
@@ -151,6 +151,12 @@ impl Cost {
         self.input_tokens = self.input_tokens.saturating_sub(other.input_tokens);
         self.output_tokens = self.output_tokens.saturating_sub(other.output_tokens);
         self.money = self.money.saturating_sub(other.money);
+    }
+
+    fn covers(self, other: Self) -> bool {
+        self.input_tokens >= other.input_tokens
+            && self.output_tokens >= other.output_tokens
+            && self.money >= other.money
     }
 
     /// How much of a unit it is.
@@ -299,6 +305,9 @@ pub(crate) fn reserve<T: Tables>(
     tables: &T,
 ) -> Result<Result<Decision, Refused>, TableError> {
     let ReserveRequest { tenant, plugin, route, most, budgets } = request;
+    if TenantObject::is_closed(tables, &tenant)? {
+        return Ok(Err(Refused::Gone));
+    }
     let hour = hour_of(now_ms);
     for budget in budgets {
         let used = SpentRow::sum(tables, &tenant, &budget.of, (hour, budget.per))?.used(budget.unit);
@@ -312,12 +321,17 @@ pub(crate) fn reserve<T: Tables>(
     Ok(Ok(Decision { records: vec![Record::Model { tenant, step }], answer }))
 }
 
-pub(crate) fn spend(request: SpendRequest, now_ms: u64) -> Decision {
+/// What a model cost takes the place of what was reserved for it. Where that is not there any more it went with its tenant, and whoever has the name now
+/// pays nothing.
+pub(crate) fn spend(request: SpendRequest, now_ms: u64, tables: &impl Tables) -> Result<Decision, TableError> {
     let SpendRequest { tenant, plugin, route, reserved, cost } = request;
     let Reserved { hour, cost: reserved } =
         reserved.unwrap_or(Reserved { hour: hour_of(now_ms), cost: Cost::default() });
+    let held = SpentRow::read(tables, &keys::spent(&tenant, hour, &BudgetOf::Tenant))?.unwrap_or_default();
+    let is_theirs = held.reserved.covers(reserved) && !TenantObject::is_closed(tables, &tenant)?;
     let step = ModelStep::Spent { plugin, route, hour, reserved, cost };
-    Decision { records: vec![Record::Model { tenant, step }], answer: Answer::Noted }
+    let records = if is_theirs { vec![Record::Model { tenant, step }] } else { Vec::new() };
+    Ok(Decision { records, answer: Answer::Noted })
 }
 
 /// Changes the sums of an hour that a call counts in.

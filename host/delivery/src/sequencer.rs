@@ -361,7 +361,7 @@ impl Sequencer {
             Request::Charge(request) => Ok(Ok(usage::decide_charge(self, request, now_ms, tables)?)),
             Request::Keep(request) => answers::decide(self, request, tables),
             Request::Reserve(request) => budgets::reserve(*request, now_ms, tables),
-            Request::Spend(request) => Ok(Ok(budgets::spend(*request, now_ms))),
+            Request::Spend(request) => Ok(Ok(budgets::spend(*request, now_ms, tables)?)),
             Request::Queue(request) => receive::decide(self, request, now_ms, base, tables),
             Request::Consume(request) => consume::decide(self, *request, now_ms, base, tables),
             Request::Fire(request) => fire::decide(self, *request, now_ms, base, tables),

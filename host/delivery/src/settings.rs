@@ -123,12 +123,19 @@ pub struct TenantObject {
 }
 
 impl TenantObject {
+    /// Whether a tenant is being deleted, or is gone: nothing is written down for it any more.
+    pub(crate) fn is_closed(tables: &impl Tables, tenant: &TenantName) -> Result<bool, TableError> {
+        let own = Object::get(tables, tenant, ObjectKind::Tenant, &ObjectName::from(tenant))?;
+        let own = own.map(|own| serde_json::from_slice::<Self>(&own.document)).transpose();
+        let own = own.map_err(|_| damaged("document of a tenant"))?;
+        Ok(own.is_some_and(|own| own.life != TenantLife::Active))
+    }
+
     /// Every tenant that is a control object. The tables are looked at once for each tenant that has any object.
     ///
     /// # Errors
     /// When the table cannot be read, or a row is damaged.
     pub fn all(tables: &impl Tables) -> Result<Vec<(TenantName, Self)>, TableError> {
-        let damaged = |what| TableError::Row { table: Table::Objects.name(), source: DecodeError::Invalid(what) };
         let (mut all, mut after) = (Vec::new(), None);
         loop {
             let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
@@ -144,6 +151,10 @@ impl TenantObject {
             after = Some(last);
         }
     }
+}
+
+fn damaged(what: &'static str) -> TableError {
+    TableError::Row { table: Table::Objects.name(), source: DecodeError::Invalid(what) }
 }
 
 /// Whether a tenant is there.

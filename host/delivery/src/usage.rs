@@ -10,7 +10,7 @@ use bytes::Bytes;
 use wharf_event::{PluginName, Position, TenantName};
 
 use crate::{
-    CarriedRow, Quotas, Record, budgets,
+    CarriedRow, Quotas, Record, TenantObject, budgets,
     codec::{DecodeError, Reader, Writer},
     keys,
     limits::USAGE_FORGOTTEN_MAX,
@@ -235,6 +235,10 @@ pub(crate) fn decide_charge(
     tables: &impl Tables,
 ) -> Result<Decision, TableError> {
     let ChargeRequest { tenant, plugin, calls, used, quotas } = request;
+    // What it used before goes with it, and so does this.
+    if TenantObject::is_closed(tables, &tenant)? {
+        return Ok(Decision { records: Vec::new(), answer: Answer::Charged { spent: None } });
+    }
     // What is known of the hour is known before this is part of it.
     sequencer.hours.spent(&tenant, &quotas, now_ms, tables)?;
     sequencer.hours.charge(&tenant, &used, now_ms);

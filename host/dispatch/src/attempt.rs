@@ -336,7 +336,12 @@ async fn read(attempts: &Attempts, waiting: &Waiting, mut place: Position) -> Re
 fn waits_at(attempts: &Attempts, waiting: &Waiting) -> Result<Option<Position>, Stuck> {
     let Waiting { id, row, .. } = waiting;
     let found = DeliveryRow::find(&attempts.shared.read().state, &row.tenant, &row.target.to, *id);
-    let found = found.map_err(|error| Stuck::Log(AskError::Failed(chain(&error))))?;
+    let found = found.map_err(|error| {
+        // Nobody would have its turn for it again.
+        let error = format!("the state cannot be read: {}", chain(&error));
+        attempts.shared.fail(error.clone());
+        Stuck::Log(AskError::Failed(error))
+    })?;
     let same = |found: &DeliveryRow| (found.attempts, found.due_ms) == (row.attempts, row.due_ms);
     Ok(found.filter(same).map(|found| found.event_at(*id)))
 }

@@ -96,6 +96,9 @@ fn wish(
     })
 }
 
+/// What is said last where nobody knows: whoever asks again at once may do it twice.
+pub(crate) const UNSURE: &str = "whether it is kept is found out at the next start";
+
 /// Why nothing is kept.
 fn unkept(error: &AskError) -> Failure {
     let failure = |code: Code, after_ms| Failure {
@@ -108,10 +111,7 @@ fn unkept(error: &AskError) -> Failure {
             Failure::new(Code::LimitPublish, format!("what it published is too much: {error}"))
         }
         AskError::Refused(Refused::Quota(spent)) => failure(Code::RouteUnkept, spent.after_ms().unwrap_or(AGAIN_MS)),
-        AskError::Failed(_) | AskError::Stopping => {
-            let reason = format!("{error}; whether it is kept is found out at the next start");
-            Failure { retry_after_ms: Some(AGAIN_MS), ..Failure::new(Code::RouteUnkept, reason) }
-        }
+        AskError::Failed(_) | AskError::Stopping => Failure::new(Code::RouteUnkept, format!("{error}; {UNSURE}")),
         AskError::Refused(_) => failure(Code::RouteUnkept, AGAIN_MS),
     }
 }

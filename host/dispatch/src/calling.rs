@@ -47,7 +47,7 @@ impl Calls {
     /// Asks a model, once frame `k` is durable.
     pub(crate) async fn asked(&self, call: LlmCall, k: u64) -> Result<LlmAnswer, LlmFailed> {
         let secrets = all_sealed(&self.shared, &call.tenant).map_err(unreadable)?;
-        if !self.shared.durable(k).await {
+        if !self.shared.may_leave_from(k).await {
             return Err(ends());
         }
         self.outgoing.ask(call, secrets, Arc::new(self.clone())).await
@@ -70,7 +70,7 @@ impl HttpOut for Calls {
         Box::pin(async move {
             let mut request = request;
             sealed(&shared, &mut request)?;
-            if shared.read_durable(|_| ()).await.is_none() {
+            if !shared.may_leave().await {
                 return Err(HttpFailed::new(Code::HttpUnreachable, STOPS));
             }
             outgoing.call(request).await
@@ -132,7 +132,7 @@ impl Leaves for Calls {
         let (sealed, shared) = (all_sealed(&self.shared, tenant), Arc::clone(&self.shared));
         Box::pin(async move {
             let sealed = sealed.map_err(|reason| HttpFailed::new(Code::Internal, reason))?;
-            if shared.read_durable(|_| ()).await.is_none() {
+            if !shared.may_leave().await {
                 return Err(HttpFailed::new(Code::HttpUnreachable, STOPS));
             }
             Ok(sealed)

@@ -1,6 +1,6 @@
 //! What requests of routes used, gathered and charged to their plugins: a record a second for each that was called, and none for each request.
 //!
-//! Invariant: what was gathered is charged before the host stops. A host that is killed loses what it gathered since the last record: a second of it,
+//! Invariant: what was gathered is charged before the host stops, unless the log has no room for it. A host that is killed loses what it gathered since the last record: a second of it,
 //! and more where the log takes nothing. Who has used up a quota of the hour is refused from the next record on.
 
 use std::{
@@ -35,6 +35,8 @@ struct Spent {
 pub(crate) struct Charges {
     gathered: Mutex<Gathered>,
     bell: Notify,
+    /// Held while a round is charged: who stops the host waits for that.
+    charging: tokio::sync::Mutex<()>,
 }
 
 impl Charges {
@@ -59,6 +61,13 @@ impl Charges {
         spent.map(|spent| spent.spent.clone())
     }
 
+    /// Forgets what a tenant used that is gone: who has its name next pays nothing of that.
+    pub(crate) fn forget(&self, tenant: &TenantName) {
+        let mut gathered = self.gathered();
+        gathered.calls.retain(|(of, _), _| of != tenant);
+        gathered.spent.remove(tenant);
+    }
+
     /// Notes what is used up, as of the last record.
     fn note(&self, tenant: TenantName, quotas: Quotas, spent: Option<QuotaSpent>, now_ms: u64) {
         let mut gathered = self.gathered();
@@ -76,6 +85,7 @@ impl Dispatcher {
     /// Charges what was gathered.
     pub(crate) async fn charge(&self) {
         let charges = &self.attempts.charges;
+        let _charging = charges.charging.lock().await;
         let gathered = std::mem::take(&mut charges.gathered().calls);
         for ((tenant, plugin), (calls, used)) in gathered {
             let rules = self.rules();

@@ -65,6 +65,9 @@ impl Cleaner {
             if tokio::time::timeout(CLEAN_EVERY, stopped).await.is_ok() {
                 return;
             }
+            if self.attempts.shared.progress.borrow().failed.is_some() {
+                continue;
+            }
             match self.clean().await {
                 Ok(0) => {}
                 Ok(segments) => {

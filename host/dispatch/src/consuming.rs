@@ -160,7 +160,7 @@ type Called = (Result<Duration, AskError>, Used);
 
 impl Consumer {
     async fn run(mut self) {
-        while self.wanted.strong_count() > 0 && !*self.stopping.borrow() {
+        while self.wanted.strong_count() > 0 && !*self.stopping.borrow() && self.dispatcher.failure().is_none() {
             let pause = match self.round().await {
                 Ok(pause) => pause,
                 Err(QueueUseError::Accept(_) | QueueUseError::Unknown(_)) if *self.stopping.borrow() => break,

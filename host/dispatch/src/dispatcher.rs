@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -40,7 +41,7 @@ use crate::{
     held::Held,
     inbox::Inbox,
     judging::Judge,
-    limits::{HOST_FAULTS_MAX, PROCESSORS},
+    limits::{HOST_FAULTS_MAX, LAST_CHARGE_WAIT, PROCESSORS},
     meters::{Meters, Totals},
     notices::{Herald, Notice, Teller},
     partition::{AskError, Message, Partition, chain, weigh},
@@ -227,25 +228,25 @@ impl Dispatcher {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Waiting { scheduler, guests, cleaner, notices, news }) = tasks.waiting.take() {
             // It ends by itself when the host stops.
-            drop(tokio::spawn(cleaner.run()));
+            drop(self.task("cleaner", cleaner.run()));
             let judge = Judge { dispatcher: self.clone(), stopping: self.stopping.subscribe() };
-            drop(tokio::spawn(judge.run()));
+            drop(self.task("judge", judge.run()));
             let herald = Herald { dispatcher: self.clone(), notices, stopping: self.stopping.subscribe() };
-            drop(tokio::spawn(herald.run()));
+            drop(self.task("herald", herald.run()));
             let warden = Warden { dispatcher: self.clone(), news, stopping: self.stopping.subscribe() };
-            drop(tokio::spawn(warden.run()));
+            drop(self.task("warden", warden.run()));
             let tending = Tending { dispatcher: self.clone(), stopping: self.stopping.subscribe() };
-            drop(tokio::spawn(tending.run()));
-            drop(tokio::spawn(Firing::new(self.clone(), self.stopping.subscribe()).run()));
+            drop(self.task("tending", tending.run()));
+            drop(self.task("firing", Firing::new(self.clone(), self.stopping.subscribe()).run()));
             let fanning = Fanning { dispatcher: self.clone(), stopping: self.stopping.subscribe() };
-            drop(tokio::spawn(fanning.run()));
+            drop(self.task("fanning", fanning.run()));
             let replaying = Replaying { dispatcher: self.clone(), stopping: self.stopping.subscribe() };
-            drop(tokio::spawn(replaying.run()));
+            drop(self.task("replaying", replaying.run()));
             let charging = Charging { dispatcher: self.clone(), stopping: self.stopping.subscribe() };
-            drop(tokio::spawn(charging.run()));
+            drop(self.task("charging", charging.run()));
             let consuming = Consuming { dispatcher: self.clone(), guests, stopping: self.stopping.subscribe() };
-            drop(tokio::spawn(consuming.run()));
-            tasks.scheduler = Some(tokio::spawn(scheduler.run()));
+            drop(self.task("consuming", consuming.run()));
+            tasks.scheduler = Some(self.task("scheduler", scheduler.run()));
             let this = self.clone();
             drop(tokio::spawn(async move {
                 if let Err(error) = this.resume_erasing().await {
@@ -253,6 +254,18 @@ impl Dispatcher {
                 }
             }));
         }
+    }
+
+    /// A task without which the host does not do what it says: where it panics, nothing more is acknowledged.
+    fn task(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
+        let shared = Arc::clone(&self.attempts.shared);
+        tokio::spawn(async move {
+            if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+                let error = format!("the task `{name}` panicked; that is a defect of the host");
+                tracing::error!("nothing more is acknowledged: {error}");
+                shared.fail(error);
+            }
+        })
     }
 
     /// The shelf of releases that plugins made by the API are called with.
@@ -510,7 +523,9 @@ impl Dispatcher {
             Some(scheduler) => tokio::time::timeout(deadline, scheduler).await.is_ok(),
             None => true,
         };
-        self.charge().await;
+        if tokio::time::timeout(LAST_CHARGE_WAIT, self.charge()).await.is_err() {
+            tracing::warn!("what requests used last is charged to nobody: the log has no room for it");
+        }
         self.attempts.partition.stop();
         let clean = match writer {
             Some(writer) => writer.await.unwrap_or(false),

@@ -99,6 +99,7 @@ impl Dispatcher {
                 nothing = true;
             }
         }
+        self.attempts.charges.forget(tenant);
         // All that it was lies in frames that are durable, so whoever has its name next begins behind them.
         let since_k = self.archive().last_k();
         match self.change(tenant, vec![lived(tenant, TenantLife::Gone, since_k, Expected::Version(closed_at))?]).await {

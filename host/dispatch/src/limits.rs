@@ -32,6 +32,9 @@ pub const SYNC_ASIDE_FROM: usize = 4;
 /// How often the partition's thread looks for requests while a frame is being synced.
 pub const GATHER_PAUSE: Duration = Duration::from_micros(200);
 
+/// How long a host that stops waits for what requests used to be charged: a full disk may take nothing.
+pub const LAST_CHARGE_WAIT: Duration = Duration::from_secs(2);
+
 /// Idle time after which the last frame is followed by a mark.
 pub const MARK_AFTER: Duration = Duration::from_millis(100);
 

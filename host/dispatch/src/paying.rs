@@ -16,6 +16,7 @@ impl Books for Calls {
             match partition.ask(Request::Reserve(Box::new(request))).await {
                 Ok(Answer::Reserved(reserved)) => Ok(reserved),
                 Err(AskError::Refused(Refused::Budget(spent))) => Err(Failed::BudgetExceeded(spent.to_string())),
+                Err(AskError::Refused(Refused::Gone)) => Err(Failed::Denied("its tenant is deleted".to_owned())),
                 Err(AskError::Refused(refused)) => Err(Failed::Overloaded(refused.to_string())),
                 Ok(_) | Err(AskError::Failed(_) | AskError::TooLarge { .. } | AskError::Stopping) => {
                     Err(Failed::Overloaded("the host takes nothing any more, so nobody is asked".to_owned()))

@@ -271,18 +271,24 @@ impl Dispatcher {
         let Moved { leases, left, .. } = self.moved(tenant, queue, of.settings.terms(), op).await?;
         let positions: Vec<_> = leases.iter().map(|lease| lease.row.event_at(lease.receipt.delivery)).collect();
         let events = self.events(positions).await?;
-        let (rules, mut messages, mut back) = (self.rules(), Vec::new(), Vec::new());
+        let (rules, mut messages, mut back, mut bytes) = (self.rules(), Vec::new(), Vec::new(), 0);
         for (Lease { receipt, row, until_ms }, event) in leases.into_iter().zip(events) {
             let Some(event) = event else {
-                back.push(receipt);
+                if bytes >= RECEIVED_BYTES_MAX {
+                    back.push(receipt);
+                } else {
+                    // It stays leased, so others have their turn, and ends as what nobody is done with.
+                    tracing::warn!(%tenant, %queue, message = %receipt.delivery, "a message cannot be read and is given to nobody");
+                }
                 continue;
             };
+            bytes += event.size();
             let receives = row.attempts.saturating_add(1);
             let event = inputs::message(&row, &rules, event);
             messages.push(Message { receipt, event, row, receives, until_ms });
         }
         if !back.is_empty() {
-            // The answer has no room for them, or the log cannot be read, which it is told of elsewhere.
+            // The answer has no room for them.
             self.moved(tenant, queue, of.settings.terms(), QueueOp::Return(back)).await?;
         }
         Ok((messages, left))

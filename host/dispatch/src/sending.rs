@@ -45,7 +45,7 @@ pub(crate) async fn send(
     *spent = details.used.is_some().then(|| Arc::new(details.clone()));
     let key = (waiting.row.tenant.clone(), name.clone());
     // What leaves the host follows from frames: all of them that were sequenced so far have to be durable.
-    if attempts.shared.read_durable(|_| ()).await.is_none() {
+    if !attempts.shared.may_leave().await {
         return Err(Stuck::Log(AskError::Stopping));
     }
     let begun = attempts.surroundings.clock.monotonic();

@@ -21,7 +21,7 @@ use crate::{
     answering::Answering,
     attempt::Attempts,
     breaker::Sign,
-    bringing,
+    bringing::{self, UNSURE},
     calling::Calls,
     charging::Charges,
     clock::rfc3339,
@@ -134,6 +134,9 @@ impl Dispatcher {
             let after_s = spent.after_ms().and_then(|after_ms| u32::try_from(after_ms.div_ceil(1_000)).ok());
             return Err(Unserved { after_s, ..Unserved::new(spent.code(), spent.to_string()) });
         }
+        if self.failure().is_some() {
+            return Err(Unserved::new(Code::LogFailed, "nothing that a plugin does can be kept any more"));
+        }
         let [high, low] = [(); 2].map(|()| attempts.surroundings.random.bits());
         let id: Arc<str> = format!("{high:016x}{low:016x}").into();
         let unserved = |code, detail: &str| Unserved::new(code, detail).of(&id);
@@ -228,6 +231,10 @@ fn told(failure: &Failure) -> Unserved {
         Code::RouteConflict => {
             again(failure, "what the plugin had read was changed meanwhile, and nothing that it did is kept")
         }
+        Code::RouteUnkept if failure.reason.ends_with(UNSURE) => Unserved::new(
+            Code::RouteUnkept,
+            "whether what the plugin did is kept shows when the host has started again",
+        ),
         Code::RouteUnkept => again(failure, "what the plugin did cannot be kept at this time"),
         Code::Overloaded => Unserved::new(Code::Overloaded, "the host has no room for another instance"),
         Code::RouteFailed => Unserved::new(Code::RouteFailed, "the plugin gave no answer that can be sent"),

@@ -61,6 +61,17 @@ impl Shared {
         });
     }
 
+    /// Waits until what follows from the frames that are sequenced by now may leave the host: they are durable, and the log takes what comes of it.
+    pub(crate) async fn may_leave(&self) -> bool {
+        let k = self.read().k;
+        self.may_leave_from(k).await
+    }
+
+    /// The same of what follows from frames up to `k`.
+    pub(crate) async fn may_leave_from(&self, k: u64) -> bool {
+        self.durable(k).await && self.progress.borrow().failed.is_none()
+    }
+
     /// Waits until frame `k` is durable; false when it never will be.
     pub(crate) async fn durable(&self, k: u64) -> bool {
         let mut progress = self.progress.subscribe();

@@ -98,6 +98,12 @@ impl Writer {
 
     /// Begins a frame with a request, once there is room for it; false when the host stops meanwhile.
     async fn begin(&mut self, job: Box<Job>) -> Result<bool, CommitFailed> {
+        let failed = self.committer.shared().progress.borrow().failed.clone();
+        if let Some(failed) = failed {
+            // Somebody else found that the host cannot go on.
+            self.inbox.put_back(Message::Ask(job));
+            return Err(CommitFailed(failed));
+        }
         match self.room_for(&job).await {
             Ok(Some(bytes)) => self.sequence(*job, bytes).map(|()| true),
             Ok(None) => {
@@ -126,7 +132,12 @@ impl Writer {
             match self.without_room()? {
                 Meanwhile::Stop => return Ok(None),
                 Meanwhile::Thawed => continue,
-                Meanwhile::Nothing => {}
+                Meanwhile::Nothing => {
+                    // One that is written may let segments go.
+                    if let Some(checkpoint) = self.committer.checkpoint_to_make_room() {
+                        self.write_aside(checkpoint);
+                    }
+                }
             }
             match self.inbox.fills_in(MARK_AFTER).await {
                 Some(true) => {}

@@ -46,6 +46,13 @@ impl Committer {
         if self.is_checkpoint_due() { self.checkpoint() } else { None }
     }
 
+    /// The checkpoint that is due while a request waits for room, be it only since segments go with it.
+    #[must_use]
+    pub fn checkpoint_to_make_room(&mut self) -> Option<Checkpoint> {
+        let is_due = self.is_checkpoint_due() || !self.cleaned.is_empty();
+        if is_due && self.is_at_rest() { self.checkpoint() } else { None }
+    }
+
     /// A checkpoint of everything up to the last frame, or the one that was postponed; absent while another one is being written.
     #[must_use]
     pub fn checkpoint(&mut self) -> Option<Checkpoint> {
