@@ -19,6 +19,7 @@ mod oracle;
 mod outside;
 mod plan;
 mod queue;
+mod recordings;
 mod redrives;
 mod replays;
 mod rests;

@@ -28,7 +28,9 @@ use crate::{
     observed::{LifeSeen, Observed},
     outside::Outside,
     plan::{Ending, LifePlan, Moment, Plan},
-    queue, redrives, replays,
+    queue,
+    recordings::SimRecordings,
+    redrives, replays,
     rng::Rng,
     rules::{self, TENANTS},
     script::Scripted,
@@ -117,7 +119,8 @@ impl Life<'_> {
         let outside = Outside::new(self.world.seed, observed.clone());
         let outgoing = Arc::new(outside.clone());
         let from = surroundings(Arc::clone(&clock), seed, self.world.plan.delay_ms_max);
-        let from = Surroundings { outgoing, ..from };
+        let recordings = Arc::new(SimRecordings::new(seed, observed.clone()));
+        let from = Surroundings { outgoing, recordings, ..from };
         let Plan { host_faults_max, erased_rows_max, held, .. } = self.world.plan;
         let options =
             Options { dedup_window_ms: self.window_ms, host_faults_max, erased_rows_max, held, ..Options::default() };

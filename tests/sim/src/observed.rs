@@ -13,7 +13,7 @@ use wharf_delivery::{Cost, DeliveryId, Expected, ObjectFate, ObjectKind, Read, U
 use wharf_dispatch::{Item, LetterWish, ReplayWish};
 use wharf_event::{Event, Position};
 
-use crate::{batch::Call, oracle::ToldBy, queue::QueuesSeen, rests::Rests, web::Asked};
+use crate::{batch::Call, oracle::ToldBy, queue::QueuesSeen, recordings::Recorded, rests::Rests, web::Asked};
 
 /// An event that a client sent.
 #[derive(Clone, Debug)]
@@ -193,6 +193,8 @@ pub struct Seen {
     pub books: BooksSeen,
     /// Times in which the disk was full, each with whether the reserve was needed.
     pub squeezes: Vec<bool>,
+    /// Recordings that were made.
+    pub recorded: Vec<Recorded>,
     /// Answers of the oracle.
     pub answered: u64,
     /// What handlers were told of them.

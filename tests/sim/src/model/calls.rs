@@ -61,6 +61,7 @@ pub(super) fn take<'a>(log: &mut Log<'a>, item: &'a Item, seen: &Seen, world: &W
         log.dead(tenant.as_str(), queue.to_string(), *id);
     }
     let consumer = attempt.consumer().map_or("", |plugin| plugin.as_str());
+    settles::recorded(item, (*id, attempt), life_of(seen, at.k), seen, wrong);
     log.charged.add((tenant.as_str(), consumer), time_ms, attempt);
     let stats = log.stats.entry(tenant.to_string()).or_default();
     stats.retries += u64::from(matches!(outcome, Outcome::Retry { .. }));

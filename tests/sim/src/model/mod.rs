@@ -28,7 +28,8 @@
 //! 17. of deliveries to a target with one ordering key one is under way at a time, in the order of the log: the next comes to its turn in the frame in
 //!     which the one before it leaves for good, and no sooner (`lines`, `queue`);
 //! 18. what a plugin did for a request that it answered is there as whole as was told, and what it read was current (`web`);
-//! 19. what models may cost fits into budgets when it is reserved, is in the log before they are asked, and its sums are exact (`budgets`).
+//! 19. what models may cost fits into budgets when it is reserved, is in the log before they are asked, and its sums are exact (`budgets`);
+//! 20. a recording that a settle names was made of its attempt, in its life (`settles`, `calls`).
 
 mod answers;
 mod book;

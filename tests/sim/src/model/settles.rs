@@ -18,6 +18,7 @@ use super::{
 use crate::{
     client::World,
     observed::{Ran, Run, Seen},
+    recordings,
     rules::{self, Policy, Said},
     sieve::sieved,
 };
@@ -69,6 +70,7 @@ pub(super) fn take<'a>(
     if let Err(why) = settled.judged(log, &of_life) {
         wrong.say(format!("the settle of {id} at {at}: {why} {outcome:?}"));
     }
+    recorded(item, (*id, attempt), life, seen, wrong);
     usage::take(log, item, (&of_life, since_ms, joined_ms_max), world, wrong);
     let (number, turn_of) = (attempt.number, |turn| Moment { at, time_ms, turn });
     let turn = match outcome {
@@ -406,4 +408,19 @@ fn after(before: Option<&Bytes>, op: &WriteOp) -> Option<Bytes> {
             Some(Bytes::from((number + delta).to_string()))
         }
     }
+}
+
+/// What a settle names for a recording was made of its attempt, in its life.
+pub(super) fn recorded(
+    item: &Item,
+    (id, attempt): (DeliveryId, &Attempt),
+    life: usize,
+    seen: &Seen,
+    wrong: &mut Wrong,
+) {
+    let Some(named) = attempt.recording() else { return };
+    let made = usize::try_from(named.offset).ok().filter(|number| recordings::at(*number) == *named);
+    let made = made.and_then(|number| seen.recorded.get(number));
+    let is_own = made.is_some_and(|made| made.life == life && made.of.contains(&(id, attempt.number)));
+    wrong.unless(is_own, || format!("the settle of {id} at {} names {named:?}, which is of {made:?}", item.position));
 }
