@@ -108,6 +108,9 @@ impl Drop for InCrowd {
     }
 }
 
+/// What a client is told of a log that failed.
+const KEPT_NO_MORE: &str = "nothing that a plugin does can be kept any more";
+
 /// A request that has its place.
 struct Turn {
     rules: Arc<RuleSet>,
@@ -135,7 +138,7 @@ impl Dispatcher {
             return Err(Unserved { after_s, ..Unserved::new(spent.code(), spent.to_string()) });
         }
         if self.failure().is_some() {
-            return Err(Unserved::new(Code::LogFailed, "nothing that a plugin does can be kept any more"));
+            return Err(Unserved::new(Code::LogFailed, KEPT_NO_MORE));
         }
         let [high, low] = [(); 2].map(|()| attempts.surroundings.random.bits());
         let id: Arc<str> = format!("{high:016x}{low:016x}").into();
@@ -168,7 +171,14 @@ impl Dispatcher {
         self.guests.spawn(async move { turn.run(&this, request, answer).await });
         match answered.await {
             Ok(Ok(response)) => Ok(Served { response, id }),
-            Ok(Err(failure)) => Err(told(&failure).of(&id)),
+            Ok(Err(failure)) => {
+                // That it failed may follow from what it read.
+                let is_durable = attempts.shared.read_durable(|_| ()).await.is_some();
+                if !is_durable && failure.code != Code::RouteUnkept {
+                    return Err(unserved(Code::LogFailed, KEPT_NO_MORE));
+                }
+                Err(told(&failure).of(&id))
+            }
             Err(_) => Err(unserved(Code::Internal, "the host failed in this request; that is a defect of the host")),
         }
     }
