@@ -98,7 +98,7 @@ pub(crate) fn check(seen: &Seen, world: &World, dump: &Dump) -> Vec<String> {
     objects::check(seen, &log, &mut wrong);
     runs::check(seen, world, &log, &mut wrong);
     lines::check(seen, world, &log, &mut wrong);
-    tenants::check(seen, &log, &mut wrong);
+    tenants::check(seen, world, &log, &mut wrong);
     tables::check(dump, &log, &mut wrong);
     queue::check(seen, &log, dump, &mut wrong);
     calls::check(seen, world, &log, &mut wrong);

@@ -137,14 +137,18 @@ fn count(stats: &mut Stats, attempt: &Attempt, outcome: &Outcome, published: usi
     stats.published += published as u64;
 }
 
+/// By how much at most frame time jumps with steps of the wall clock that it follows at once: nobody knows which of them lie between two moments.
+pub(super) fn small_steps_ms(world: &World) -> u64 {
+    let steps = world.plan.steps.iter().filter_map(|step| u64::try_from(step.by_ms).ok());
+    steps.filter(|by_ms| *by_ms <= SMALL_STEP_MS_MAX).sum()
+}
+
 /// Until when others join the frame of a record. It has the time of its first request; others come while the frame before is being
 /// synced, and the wall clock may make a step then that frame time follows at once. The next frame is younger than all of them.
 pub(super) fn joined_ms_max(item: &Item, seen: &Seen, world: &World) -> u64 {
-    let steps = world.plan.steps.iter().filter_map(|step| u64::try_from(step.by_ms).ok());
-    let steps_ms: u64 = steps.filter(|by_ms| *by_ms <= SMALL_STEP_MS_MAX).sum();
     let next = seen.frames.range(item.position.k + 1..).find_map(|(_, items)| items.first());
     let synced_ms = item.time_ms + world.plan.delay_ms_max;
-    next.map_or(u64::MAX, |next| next.time_ms).min(synced_ms + steps_ms).max(synced_ms)
+    next.map_or(u64::MAX, |next| next.time_ms).min(synced_ms + small_steps_ms(world)).max(synced_ms)
 }
 
 /// How often a plugin's handler panicked in a life.

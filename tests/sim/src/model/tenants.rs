@@ -15,9 +15,11 @@ use super::{
     delivery::{Moment, Standing, Turn},
     life_of,
     log::Log,
+    settles::small_steps_ms,
 };
 use crate::{
     batch::Call,
+    client::World,
     observed::{Run, Seen},
 };
 
@@ -270,7 +272,7 @@ impl Log<'_> {
 }
 
 /// What clients were told of tenants, and what they met of those who had the name before.
-pub(super) fn check(seen: &Seen, log: &Log<'_>, wrong: &mut Wrong) {
+pub(super) fn check(seen: &Seen, world: &World, log: &Log<'_>, wrong: &mut Wrong) {
     for acked in &seen.acked {
         let (tenant, since_k) = (acked.sent.tenant, log.tenants.since_k_at(acked.sent.tenant, acked.asked_k));
         wrong.unless(acked.position.k > since_k, || {
@@ -295,7 +297,7 @@ pub(super) fn check(seen: &Seen, log: &Log<'_>, wrong: &mut Wrong) {
         });
         wrong.unless(there, || format!("at frame {told_k} {tenant} was said to be deleted, and is not"));
     }
-    rests(seen, log, wrong);
+    rests(seen, world, log, wrong);
     for (tenant, story) in &log.tenants.0 {
         let ended = !matches!(story.stands, Some(Stands::Erasing | Stands::Active { suspended: true }));
         wrong.unless(ended, || format!("{tenant} is {:?} in the end", story.stands));
@@ -303,7 +305,8 @@ pub(super) fn check(seen: &Seen, log: &Log<'_>, wrong: &mut Wrong) {
 }
 
 /// Nothing of a tenant begins while it rests.
-fn rests(seen: &Seen, log: &Log<'_>, wrong: &mut Wrong) {
+fn rests(seen: &Seen, world: &World, log: &Log<'_>, wrong: &mut Wrong) {
+    let begun_ms_max = BEGUN_MS_MAX + small_steps_ms(world) + log.jumps_ms();
     let mut firsts: BTreeMap<(usize, DeliveryId, u32), &Run> = BTreeMap::new();
     for run in &seen.runs {
         // Runs that are made again belong to an attempt that began before.
@@ -315,7 +318,7 @@ fn rests(seen: &Seen, log: &Log<'_>, wrong: &mut Wrong) {
     }
     for rest in seen.rests.all() {
         let begins = |call: &&&Call| call.began > rest.from && rest.until.is_none_or(|until| call.began < until);
-        let late_ms = rest.from_ms + BEGUN_MS_MAX + log.jumps_ms();
+        let late_ms = rest.from_ms + begun_ms_max;
         let mut of_tenant = calls.values().filter(|call| call.tenant == rest.tenant).filter(begins);
         if let Some(call) = of_tenant.find(|call| call.frame_ms > late_ms) {
             wrong.say(format!("{} rests since {}, and was called at {}", rest.tenant, rest.from_ms, call.frame_ms));
@@ -323,7 +326,7 @@ fn rests(seen: &Seen, log: &Log<'_>, wrong: &mut Wrong) {
         let within = |run: &&&Run| {
             run.tenant == rest.tenant && run.began > rest.from && rest.until.is_none_or(|until| run.began < until)
         };
-        let late = |run: &&&Run| run.frame_ms > rest.from_ms + BEGUN_MS_MAX + log.jumps_ms();
+        let late = |run: &&&Run| run.frame_ms > rest.from_ms + begun_ms_max;
         if let Some(run) = firsts.values().filter(within).find(late) {
             let (tenant, from_ms) = (&rest.tenant, rest.from_ms);
             wrong.say(format!("{tenant} rests since {from_ms}, and {} ran at {}", run.delivery, run.frame_ms));
