@@ -218,6 +218,44 @@ def test_a_transforms_event_goes_on_or_is_left_out() -> None:
             host.transform(halve, data)
 
 
+@transform()
+def decided(event: Event[Any]) -> Event[Any]:
+    return event.replace(data=bool(event.data))
+
+
+def test_what_is_equal_to_python_and_not_to_json_is_a_change() -> None:
+    sent = Host().transform(decided, 1)
+    assert sent is not None and sent.data == b"true"
+
+
+@dataclass
+class Positive:
+    number: int
+
+    def __post_init__(self) -> None:
+        if self.number <= 0:
+            raise ValueError("not positive")
+
+
+@batch_handler()
+def counted(batch: list[Item[Positive]], cx: Context) -> None:
+    for item in batch:
+        cx.kv.add("all", item.event.data.number)
+
+
+def test_a_payload_that_its_own_type_refuses_fails_alone() -> None:
+    results = Host().run_batch(counted, [{"number": 1}, {"number": 0}])
+    assert [result.outcome for result in results] == ["ok", "retry"]
+    assert "not positive" in results[1].reason
+
+
+@pytest.mark.parametrize("after", [float("nan"), float("inf")])
+def test_a_time_that_is_none_is_refused_where_it_is_said(after: float) -> None:
+    with pytest.raises(ValueError, match="number of seconds"):
+        RetryAfter(after)
+    assert RetryAfter(1e300).after_ms == 2**53
+
+
 def test_what_cannot_be_a_handler_is_refused_in_words() -> None:
     async def coroutine(event: Event[Any], cx: Context) -> None: ...
 

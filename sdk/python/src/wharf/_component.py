@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import linecache
 import logging
+import re
 import sys
 from typing import Any
 
@@ -20,7 +21,17 @@ from .context import InvalidEvent, PublishDenied, SecretDenied, SecretError
 from .event import Delivery, Event, Received
 from .failure import Failure, Reject, RetryAfter
 
+_HALVES = re.compile("[\ud800-\udfff]")
 _LEVELS = ("trace", "debug", "info", "warn", "error", "critical")
+
+
+def _whole(text: str) -> str:
+    """A text as it can leave the component: half a surrogate pair, which JSON may bring in, is no text outside of Python."""
+    return _HALVES.sub("\ufffd", text)
+
+
+def _whole_or_none(text: str | None) -> str | None:
+    return None if text is None else _whole(text)
 
 
 def _imported(name: str) -> Any:
@@ -42,7 +53,7 @@ class _OpenBucket:
         self._name = name
         if _store is None:
             raise AccessDenied(f"bucket `{name}`: this plugin does not say that it needs it: `needs(kv=[…])`")
-        self._handle = self._call(_store.open, name)
+        self._handle = self._call(_store.open, _whole(name))
 
     def _call(self, function: Any, *arguments: Any) -> Any:
         try:
@@ -56,17 +67,17 @@ class _OpenBucket:
             raise KvError(f"bucket `{self._name}`: {reason.value}") from None
 
     def get(self, key: str) -> bytes | None:
-        value = self._call(self._handle.get, key)
+        value = self._call(self._handle.get, _whole(key))
         return None if value is None else bytes(value)
 
     def set(self, key: str, value: bytes) -> None:
-        self._call(self._handle.set, key, value)
+        self._call(self._handle.set, _whole(key), value)
 
     def delete(self, key: str) -> None:
-        self._call(self._handle.delete, key)
+        self._call(self._handle.delete, _whole(key))
 
     def exists(self, key: str) -> bool:
-        return bool(self._call(self._handle.exists, key))
+        return bool(self._call(self._handle.exists, _whole(key)))
 
     def keys(self) -> list[str]:
         keys: list[str] = []
@@ -79,19 +90,23 @@ class _OpenBucket:
                 return keys
 
     def add(self, key: str, delta: int) -> None:
-        self._call(_counters.add, self._handle, key, delta)
+        self._call(_counters.add, self._handle, _whole(key), delta)
 
     def increment(self, key: str, delta: int) -> int:
-        return int(self._call(_atomics.increment, self._handle, key, delta))
+        return int(self._call(_atomics.increment, self._handle, _whole(key), delta))
 
 
 class _Host:
     def publish(self, draft: Received) -> str:
         if _publisher is None:
             raise PublishDenied("this plugin does not say that it publishes: `needs(publish=[…])`")
-        extensions = [wit.Attribute(name, value) for name, value in draft.extensions.items()]
         sent = _publisher.Draft(
-            draft.type, draft.source or None, draft.subject, draft.datacontenttype, extensions, draft.data
+            _whole(draft.type),
+            _whole_or_none(draft.source or None),
+            _whole_or_none(draft.subject),
+            _whole_or_none(draft.datacontenttype),
+            _attributes(draft),
+            draft.data,
         )
         try:
             return str(_publisher.publish(sent))
@@ -107,18 +122,18 @@ class _Host:
         if _held is None:
             raise SecretDenied(f"secret `{name}`: this plugin does not say that it holds it: `needs(hold=[…])`")
         try:
-            return str(_held.get(name))
+            return str(_held.get(_whole(name)))
         except Err as error:
             reason = error.value
             kind = SecretDenied if isinstance(reason, _held.SecretError_Denied) else SecretError
             raise kind(reason.value) from None
 
     def config(self, key: str) -> str | None:
-        value = _config.get(key)
+        value = _config.get(_whole(key))
         return None if value is None else str(value)
 
     def log(self, level: str, group: str, message: str) -> None:
-        _logging.log(_logging.Level(_LEVELS.index(level)), group, message)
+        _logging.log(_logging.Level(_LEVELS.index(level)), _whole(group), _whole(message))
 
     def now(self) -> tuple[int, int]:
         now = _clock.now()
@@ -160,6 +175,10 @@ def _begin() -> None:
         sys.modules["random"].seed(_HOST.random(16))
 
 
+def _attributes(event: Received) -> list[Any]:
+    return [wit.Attribute(_whole(name), _whole(value)) for name, value in event.extensions.items()]
+
+
 def _event(event: Any) -> Received:
     return Event(
         id=event.id,
@@ -180,9 +199,9 @@ def _delivery(delivery: Any) -> Delivery:
 
 def _refusal(failure: Failure) -> Any:
     if isinstance(failure, Reject):
-        return Err(wit.Failure_Reject(failure.reason))
+        return Err(wit.Failure_Reject(_whole(failure.reason)))
     after = failure.after_ms if isinstance(failure, RetryAfter) else None
-    return Err(wit.Failure_Retry(wit.RetryRequest(after, failure.reason)))
+    return Err(wit.Failure_Retry(wit.RetryRequest(after, _whole(failure.reason))))
 
 
 def _only() -> declare.Declared:
@@ -222,13 +241,13 @@ class Transformer:
         if result is None:
             return None
         return wit.Event(
-            result.id,
-            result.source,
-            result.type,
-            result.subject,
-            result.time,
-            result.datacontenttype,
-            result.dataschema,
-            [wit.Attribute(name, value) for name, value in result.extensions.items()],
+            _whole(result.id),
+            _whole(result.source),
+            _whole(result.type),
+            _whole_or_none(result.subject),
+            _whole_or_none(result.time),
+            _whole_or_none(result.datacontenttype),
+            _whole_or_none(result.dataschema),
+            _attributes(result),
             result.data,
         )

@@ -11,6 +11,10 @@ import traceback
 from datetime import timedelta
 
 
+# Longer than any host waits, and a number that every host can be told.
+_AFTER_MS_MAX = 2**53
+
+
 class Failure(Exception):
     """An attempt that did not succeed, for this reason. Raise one of its kinds: `Retry`, `RetryAfter`, `Reject`."""
 
@@ -29,11 +33,13 @@ class RetryAfter(Failure):
     def __init__(self, after: float | timedelta, reason: str = "") -> None:
         super().__init__(reason)
         self.seconds = after.total_seconds() if isinstance(after, timedelta) else float(after)
+        if not math.isfinite(self.seconds):
+            raise ValueError(f"RetryAfter takes a number of seconds, not {self.seconds}")
 
     @property
     def after_ms(self) -> int:
         """The wait in whole milliseconds, rounded up: it is never shorter than what was asked for."""
-        return max(0, math.ceil(round(self.seconds * 1000, 6)))
+        return min(max(0, math.ceil(round(self.seconds * 1000, 6))), _AFTER_MS_MAX)
 
 
 class Reject(Failure):

@@ -35,8 +35,8 @@ def batch(one: Declared, items: Sequence[tuple[Received, Delivery]], port: Port)
     for n, (event, delivery) in enumerate(items):
         try:
             fitting.append((n, Item(_typed(one, event), delivery)))
-        except Reject as unfit:
-            outcomes[n] = unfit
+        except (Exception, SystemExit) as error:
+            outcomes[n] = _failed(error, port)
     if not fitting:
         return outcomes
     try:
@@ -69,14 +69,19 @@ def _typed(one: Declared, event: Received) -> Event[Any]:
 
 
 def _sent(one: Declared, received: Received, result: Event[Any]) -> Received:
-    # A payload that is equal to the one that came goes on byte for byte: reading it into a type may have lost what that lacks.
-    if result.data == payload.decode(received.data, one.payload):
+    # A payload that is the one that came goes on byte for byte: reading it into a type may have lost what that lacks.
+    if _is_same(result.data, payload.decode(received.data, one.payload)):
         return result.replace(data=received.data)
     if isinstance(result.data, bytes):
         return result.replace(data=result.data or None)
     media = result.datacontenttype
     kept = media if media is not None and "json" in media else "application/json"
     return result.replace(data=payload.encode(result.data), datacontenttype=kept)
+
+
+def _is_same(data: Any, came: Any) -> bool:
+    # To Python 1, 1.0 and True are equal, and to JSON they are not.
+    return bool(data == came) and payload.encode(data) == payload.encode(came)
 
 
 def _failed(error: BaseException, port: Port) -> Failure:
