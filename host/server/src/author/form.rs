@@ -37,7 +37,7 @@ impl Form {
     /// When it is of another form.
     pub fn read(self, text: &str) -> Result<Value, FixtureError> {
         match self {
-            Self::Toml => Ok(toml::from_str(text)?),
+            Self::Toml => Ok(with_texts_of_dates(toml::from_str(text)?)),
             Self::Json => Ok(serde_json::from_str(text)?),
         }
     }
@@ -78,6 +78,21 @@ impl Form {
         // What was expected in another spelling would be there twice.
         self.read(&blessed)?;
         Ok(blessed)
+    }
+}
+
+/// What TOML's reader gives for a date, which JSON does not have: a table with this one key.
+const DATE: &str = "$__toml_private_datetime";
+
+/// The same with each date as its text, as whoever writes one means it.
+fn with_texts_of_dates(value: Value) -> Value {
+    match value {
+        Value::Object(mut members) => match members.remove(DATE) {
+            Some(date) if members.is_empty() => date,
+            _ => Value::Object(members.into_iter().map(|(key, value)| (key, with_texts_of_dates(value))).collect()),
+        },
+        Value::Array(items) => Value::Array(items.into_iter().map(with_texts_of_dates).collect()),
+        other => other,
     }
 }
 
@@ -149,6 +164,15 @@ mod tests {
         let behind = Form::Toml.blessed("[expect]\n[event]\n", &expect).unwrap_err();
         assert!(behind.to_string().contains("`[event]` stands behind it"), "{behind}");
         assert!(Form::Toml.blessed("expect.outcome = \"ok\"\n[event]\n", &expect).is_err());
+    }
+
+    #[test]
+    fn a_date_of_toml_is_its_text() {
+        let read = Form::Toml
+            .read("now = 2026-01-01T00:00:00Z\n[event]\ndata = { due = [2026-01-02], at = 07:32:00 }\n")
+            .unwrap();
+        let event = json!({"data": {"due": ["2026-01-02"], "at": "07:32:00"}});
+        assert_eq!(read, json!({"now": "2026-01-01T00:00:00Z", "event": event}));
     }
 
     #[test]

@@ -48,6 +48,11 @@ _held = _imported("held")
 _logging, _clock, _random = _imported("logging"), _imported("wall_clock"), _imported("random")
 
 
+def _within(delta: int, least: int, end: int) -> None:
+    if not isinstance(delta, int) or not least <= delta < end:
+        raise KvError(f"{delta!r} is no whole number from {least} to {end - 1}")
+
+
 class _OpenBucket:
     def __init__(self, name: str) -> None:
         self._name = name
@@ -90,9 +95,11 @@ class _OpenBucket:
                 return keys
 
     def add(self, key: str, delta: int) -> None:
+        _within(delta, -(2**63), 2**63)
         self._call(_counters.add, self._handle, _whole(key), delta)
 
     def increment(self, key: str, delta: int) -> int:
+        _within(delta, 0, 2**64)
         return int(self._call(_atomics.increment, self._handle, _whole(key), delta))
 
 
@@ -140,6 +147,8 @@ class _Host:
         return now.seconds, now.nanoseconds
 
     def random(self, length: int) -> bytes:
+        if length < 0:
+            raise ValueError(f"there are no {length} bytes")
         return bytes(_random.get_random_bytes(length))
 
 
