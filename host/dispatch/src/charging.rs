@@ -1,6 +1,7 @@
 //! What requests of routes used, gathered and charged to their plugins: a record a second for each that was called, and none for each request.
 //!
-//! Invariant: what was gathered is charged before the host stops, unless the log has no room for it. A host that is killed loses what it gathered since the last record: a second of it,
+//! Invariant: what was gathered is charged before the host stops, unless the log has no room for it. A host that is killed loses what it gathered
+//! since the last record: a second of it,
 //! and more where the log takes nothing. Who has used up a quota of the hour is refused from the next record on.
 
 use std::{

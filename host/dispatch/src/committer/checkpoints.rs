@@ -49,7 +49,8 @@ impl Committer {
     /// The checkpoint that is due while a request waits for room, be it only since segments go with it.
     #[must_use]
     pub fn checkpoint_to_make_room(&mut self) -> Option<Checkpoint> {
-        let is_due = self.is_checkpoint_due() || !self.cleaned.is_empty();
+        // One that found no room is tried again at its own pace.
+        let is_due = self.is_checkpoint_due() || (!self.cleaned.is_empty() && !self.is_postponed());
         if is_due && self.is_at_rest() { self.checkpoint() } else { None }
     }
 

@@ -1,7 +1,8 @@
 //! Dead letters that a filter leaves, page by page, and their count by target and error.
 //!
-//! Invariant: a walk that does not end with its first page is a search, and has a place as one. Each letter that lies in its queue from the beginning of a walk to its end is met once, and one page of them is in memory. What comes
-//! back meanwhile has the key that it had, which is behind the walk.
+//! Invariant: a walk that does not end with its first page is a search, and has a place as one. Each letter that lies in its queue from the
+//! beginning of a walk to its end is met once, and one page of them is in memory. What comes back meanwhile has the key that it had, which is behind
+//! the walk.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
